@@ -1,0 +1,442 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * lockfile-pid.h - process-based locks: a file that exists exactly while
+ * somebody holds it, and that holds the holder's PID
+ *
+ * The model
+ * ---------
+ * A lock is a path.  Nobody holds it: there is no file.  Somebody holds it:
+ * the file is there, and its content is exactly "%d\n", the holder's process
+ * ID (FHS 3.0, section 3.15), so that `kill $(cat PATH)`, start-stop-daemon(8),
+ * pgrep(1) -F and PIDFile= of systemd.service(5) work.  The file appears
+ * complete in one step and goes away in one step.
+ *
+ * The holder also keeps a kernel lock on the file (an open file description
+ * lock, fcntl(2)).  That lock is the truth and the PID is the label: whatever
+ * ends the holder ends its lock too, and the next contender takes over what it
+ * left behind.  Of any number that try to take over, exactly one succeeds.
+ * Files that other programs write to the same path are respected as long as
+ * the process that they name lives.
+ *
+ * The life of a handle
+ * --------------------
+ * A handle (struct lockfile_pid) is one contender for one path:
+ *
+ *	lockfile_pid_new()
+ *	  lockfile_pid_set_mode()		optional
+ *	  lockfile_pid_lock() or _trylock() or _timedlock() or _wait_begin()
+ *	    ... the work ...
+ *	    lockfile_pid_verify()		optional: is it still ours?
+ *	  lockfile_pid_unlock()
+ *	  ... lock and unlock again at will ...
+ *	lockfile_pid_free()			releases what is still held
+ *
+ * A complete program:
+ *
+ *	#include <lockfile-pid.h>
+ *	#include <stdio.h>
+ *
+ *	int main(void)
+ *	{
+ *		struct lockfile_pid *lock;
+ *		int r;
+ *
+ *		r = lockfile_pid_new(&lock, "/run/example.pid");
+ *		if (r == 0)
+ *			r = lockfile_pid_trylock(lock);
+ *		if (r < 0) {
+ *			fprintf(stderr, "/run/example.pid: %s\n",
+ *				lockfile_pid_strerror(r));
+ *			return 1;
+ *		}
+ *		... the work that only one process may do ...
+ *		lockfile_pid_must_unlock(lock);
+ *		lockfile_pid_free(lock);
+ *		return 0;
+ *	}
+ *
+ * Results
+ * -------
+ * Functions that can fail return 0 on success and a negative number otherwise:
+ * one of enum lockfile_pid_error, or the negative errno value of the system
+ * call that failed.  Out-parameters are written on success only; for
+ * lockfile_pid_check() see there.  A NULL where an argument is required gives
+ * -EINVAL.  Errors that nearly every call can meet are listed here once:
+ *
+ *	-ENOENT, -ENOTDIR, -ELOOP, -EACCES	the directory part of the path
+ *	-EROFS, -ENOSPC, -EDQUOT, -EIO		the file system
+ *	-ENOMEM, -EMFILE, -ENFILE, -ENOLCK	the system's tables are full
+ *	-ENOTSUP				there are no open file
+ *						description locks here
+ *	-EINVAL					a required argument is NULL
+ *
+ * After an error nothing is held that was not held before, and nothing is left
+ * behind.  A path that is validly held is reported as such even where another
+ * error stands in the way as well.
+ *
+ * Paths
+ * -----
+ * The path is resolved anew by each attempt, from the directory that was
+ * current at lockfile_pid_new(); a later chdir(2) changes nothing.  Symbolic
+ * links in the directory part are followed, one in the last component never is.
+ * Beside the lock file there is PATH.queue while somebody waits for it, and
+ * PATH.takeover while a stale one is being replaced.  A crash can leave these
+ * behind; the next user of each removes it.
+ *
+ * Waiting
+ * -------
+ * Waiters stand in line: a release wakes the first, at once, and so does the
+ * death of the holder.  Who is stopped or dies in line does not hold up the
+ * others.  A lock that is released and wanted again at once goes to who waited
+ * for it.  A lock file that is removed by hand is noticed within a second, one
+ * of another program within 50 milliseconds.
+ *
+ * fork, exec, descriptors, threads, signals
+ * -----------------------------------------
+ * - The lock belongs to the process that took it.  A child never holds it: in
+ *   the child unlock and verify say LOCKFILE_PID_ERR_ROGUE_DELETION, free only
+ *   gives back memory, and its exit deletes nothing.  The child may contend for
+ *   the lock anew with the same handle.  The lock ends with the parent, even
+ *   while children live on.
+ * - A process that executes a new image has let go, unless it clears
+ *   FD_CLOEXEC of lockfile_pid_fileno() before: the new image may lock at once.
+ *   Others see the file as held until that process ends or does so.
+ * - All descriptors are close-on-exec.  Where a program closes descriptors that
+ *   it does not know, as closefrom(3) does, the lock stays ours while the
+ *   process lives, and a number that has been given to another file since is
+ *   neither closed nor written.
+ * - A signal handler that interrupts a function of the library must not fork.
+ * - One thread at a time uses one handle; different handles are independent,
+ *   and exclude each other as processes do.
+ * - The library starts no threads, installs no signal handlers, reads no
+ *   environment, prints nothing (lockfile_pid_must_unlock() aside) and does
+ *   not touch the umask.
+ * - Where a lock is waited for is a cancellation point (pthreads(7)); nothing
+ *   leaks.  No other function of the library is one.
+ *
+ * Where a file system has no user attributes (ramfs, tmpfs before Linux 6.6,
+ * some network file systems) three promises are weaker: another process that
+ * re-uses the PID of a dead holder reads as the holder, a stray copy of a dead
+ * holder's descriptor keeps the lock, and a holder whose descriptors were
+ * closed underneath cannot prove any more that the file is its own.  Where
+ * /proc is missing the first two are as weak, and a holder whose descriptors
+ * were closed underneath can lose its lock to another process.
+ */
+#ifndef LOCKFILE_PID_H
+#define LOCKFILE_PID_H
+
+#include <sys/types.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* The version of this header; lockfile_pid_version() has the library's. */
+#define LOCKFILE_PID_VERSION_MAJOR 0
+#define LOCKFILE_PID_VERSION_MINOR 1
+#define LOCKFILE_PID_VERSION_MICRO 0
+#define LOCKFILE_PID_VERSION       "0.1.0"
+
+#if defined(__GNUC__)
+#define LOCKFILE_PID_MUST_CHECK __attribute__((__warn_unused_result__))
+#else
+#define LOCKFILE_PID_MUST_CHECK
+#endif
+
+/* One contender for one path. */
+struct lockfile_pid;
+
+/* Conditions of the lock; any other negative result is a negative errno. */
+enum lockfile_pid_error {
+	/* held by another living process, or by another handle of this one */
+	LOCKFILE_PID_ERR_BUSY = -10001,
+	/* what is at the path is not a PID file */
+	LOCKFILE_PID_ERR_INVALID_PID = -10002,
+	/* the recorded process does not exist any more */
+	LOCKFILE_PID_ERR_PROCESS_DEAD = -10003,
+	/* the lock file is not ours: removed, replaced, or never held */
+	LOCKFILE_PID_ERR_ROGUE_DELETION = -10004
+};
+
+/**
+ * lockfile_pid_new - make a handle for a path
+ * @ret_lock: where the handle goes; the caller frees it (lockfile_pid_free())
+ * @path: the lock file; copied.  The directory that is current now is kept with
+ *	a relative path
+ *
+ * Nothing is opened or created yet, and the directory need not exist.
+ *
+ * Errors: -EINVAL: @path is empty, or its last component is empty, "." or "..",
+ * or ends in ".queue" or ".takeover", which are the library's own names beside
+ * a lock file; -ENAMETOOLONG: there is no room for these names (NAME_MAX);
+ * -ENOMEM; for a relative @path those of getcwd(3), -ENOENT and -EACCES.
+ *
+ * Since: 0.1
+ */
+LOCKFILE_PID_MUST_CHECK
+int lockfile_pid_new(struct lockfile_pid **ret_lock, const char *path);
+
+/**
+ * lockfile_pid_free - give a handle back, and the lock if it is held
+ * @lock: the handle, or NULL
+ *
+ * A lock file that is held and cannot be removed (say, privileges were dropped)
+ * is emptied through its descriptor instead, so that the next contender can
+ * have it.  Without a descriptor, too, it stays until this process ends.
+ *
+ * Since: 0.1
+ */
+void lockfile_pid_free(struct lockfile_pid *lock);
+
+/**
+ * lockfile_pid_path - the path as it was given to lockfile_pid_new()
+ * @lock: the handle
+ *
+ * Returns: the path, valid as long as the handle; NULL for a NULL handle.
+ *
+ * Since: 0.1
+ */
+const char *lockfile_pid_path(const struct lockfile_pid *lock);
+
+/**
+ * lockfile_pid_set_mode - permissions of lock files made from now on
+ * @lock: the handle, not holding
+ * @mode: permission bits of chmod(2), less the umask when the file is made;
+ *	0644 unless set.  The owner always keeps read and write permission
+ *
+ * Who cannot read the lock file still sees that the lock is held.  Who can
+ * write it can break it.
+ *
+ * Errors: -EINVAL: bits outside 0777, or without 0600; -EBUSY: the handle holds
+ * the lock, or is in line.
+ *
+ * Since: 0.1
+ */
+LOCKFILE_PID_MUST_CHECK
+int lockfile_pid_set_mode(struct lockfile_pid *lock, unsigned int mode);
+
+/**
+ * lockfile_pid_trylock - take the lock if nobody holds it
+ * @lock: the handle
+ *
+ * A lock file whose process is dead, or that holds no valid PID, is replaced by
+ * ours in one step.  An empty file may have a writer that is about to fill it,
+ * so it counts as held until its last change is a second old.
+ *
+ * Who has just released the lock, while others wait for it, lets one of them
+ * have it first; that can take some milliseconds.
+ *
+ * Errors: LOCKFILE_PID_ERR_BUSY: somebody holds the lock (this handle
+ * included), or is taking it over at this moment; -EINPROGRESS: the handle is in
+ * line (lockfile_pid_wait_begin());
+ * LOCKFILE_PID_ERR_INVALID_PID: what is at the path is no lock file and is left
+ * alone: not a regular file, or over 64 bytes without a valid PID, or over
+ * 4 KiB; -EPERM: a stale file that we may not replace (another user's, in a
+ * sticky directory); -ENOTEMPTY: PATH.takeover is a directory that is in use;
+ * -EINTR: a system call was interrupted by a signal handler; and the general
+ * ones.
+ *
+ * Since: 0.1
+ */
+LOCKFILE_PID_MUST_CHECK
+int lockfile_pid_trylock(struct lockfile_pid *lock);
+
+/**
+ * lockfile_pid_lock - take the lock, waiting for it as long as it takes
+ * @lock: the handle
+ *
+ * As lockfile_pid_trylock(), but what that calls busy is waited for: until the
+ * file goes away or its process dies.
+ *
+ * Errors: those of lockfile_pid_trylock() except LOCKFILE_PID_ERR_BUSY;
+ * -EDEADLK: this handle holds the lock; -EINTR: a signal handler ran while
+ * waiting.  A cancellation point.
+ *
+ * Since: 0.1
+ */
+LOCKFILE_PID_MUST_CHECK
+int lockfile_pid_lock(struct lockfile_pid *lock);
+
+/**
+ * lockfile_pid_timedlock - take the lock, waiting for a limited time
+ * @lock: the handle
+ * @timeout_ms: milliseconds as in poll(2), on the monotonic clock: negative
+ *	waits for ever, 0 is lockfile_pid_trylock()
+ *
+ * Errors: those of lockfile_pid_lock(); -ETIMEDOUT: the time is over.
+ *
+ * Since: 0.1
+ */
+LOCKFILE_PID_MUST_CHECK
+int lockfile_pid_timedlock(struct lockfile_pid *lock, int timeout_ms);
+
+/**
+ * lockfile_pid_unlock - remove the lock file
+ * @lock: the handle
+ *
+ * Errors: LOCKFILE_PID_ERR_ROGUE_DELETION: we are not the holder: somebody
+ * removed or replaced the file or changed its content, another process took
+ * the lock, or nobody did; nothing of anybody else's is deleted, and the handle
+ * holds nothing now; -EINPROGRESS: the handle is in line.  After any other error
+ * the handle still holds the lock:
+ * -EACCES, -EPERM, -EROFS, -EIO of unlink(2) and open(2); -EMFILE, -ENFILE,
+ * -ENOMEM.  If our descriptors were closed underneath a file has to be made
+ * beside it for a moment, with all errors of lockfile_pid_trylock(), and
+ * -EAGAIN: another process has kept the right to do so for a second.
+ *
+ * Since: 0.1
+ */
+LOCKFILE_PID_MUST_CHECK
+int lockfile_pid_unlock(struct lockfile_pid *lock);
+
+/**
+ * lockfile_pid_must_unlock - remove the lock file or abort
+ * @lock: the handle
+ *
+ * As lockfile_pid_unlock(); where that fails, says why on standard error and
+ * calls abort(3).
+ *
+ * Since: 0.1
+ */
+void lockfile_pid_must_unlock(struct lockfile_pid *lock);
+
+/**
+ * lockfile_pid_verify - is the lock still ours and intact?
+ * @lock: the handle
+ *
+ * Returns: 0: the file at the path is ours, unchanged.
+ *
+ * Errors: LOCKFILE_PID_ERR_ROGUE_DELETION: it is not, or the handle does not
+ * hold; a negative errno where the path could not be looked at.
+ *
+ * Since: 0.1
+ */
+LOCKFILE_PID_MUST_CHECK
+int lockfile_pid_verify(const struct lockfile_pid *lock);
+
+/**
+ * lockfile_pid_check - who holds the lock?
+ * @lock: the handle, holding or not
+ * @ret_pid: where the recorded PID goes: 0 where none is known or it means
+ *	nothing here (the holder lives in another PID namespace).  Written with
+ *	the results 0, LOCKFILE_PID_ERR_BUSY and LOCKFILE_PID_ERR_PROCESS_DEAD
+ *
+ * Disturbs nobody: no lock is taken and nothing is removed.
+ *
+ * Returns: 0: nobody, there is no file.
+ *
+ * Errors: LOCKFILE_PID_ERR_BUSY: a living process does (this one included);
+ * LOCKFILE_PID_ERR_PROCESS_DEAD: the process that did is gone and its file is
+ * left; LOCKFILE_PID_ERR_INVALID_PID: what is there holds no valid PID; and the
+ * general ones.
+ *
+ * Since: 0.1
+ */
+LOCKFILE_PID_MUST_CHECK
+int lockfile_pid_check(const struct lockfile_pid *lock, pid_t *ret_pid);
+
+/**
+ * lockfile_pid_fileno - the descriptor of the held lock file
+ * @lock: the handle
+ *
+ * For a program that executes another which is to be the holder: clear its
+ * FD_CLOEXEC (fcntl(2)) and call exec.  The descriptor remains the library's:
+ * do not close or write it, nor move its file offset, by which the library
+ * knows it again (pread(2) does not).
+ *
+ * Errors: -EBADF: the lock is not held, or the descriptor was closed
+ * underneath.
+ *
+ * Since: 0.1
+ */
+LOCKFILE_PID_MUST_CHECK
+int lockfile_pid_fileno(const struct lockfile_pid *lock);
+
+/**
+ * lockfile_pid_wait_begin - take the lock, or stand in line for it
+ * @lock: the handle
+ *
+ * For event loops: as lockfile_pid_lock(), cut into steps that do not block.
+ *
+ *	r = lockfile_pid_wait_begin(lock);
+ *	while (r == LOCKFILE_PID_ERR_BUSY) {
+ *		... until lockfile_pid_wait_fd(lock) polls readable ...
+ *		r = lockfile_pid_wait_continue(lock);
+ *	}
+ *
+ * Leave the line by lockfile_pid_wait_cancel(), say when a time-out of your own
+ * is over.
+ *
+ * Errors: LOCKFILE_PID_ERR_BUSY: not ours yet, we stand in line now; all others
+ * mean that we do not: those of lockfile_pid_lock() except -EINTR;
+ * -EINPROGRESS: the handle is in line already.
+ *
+ * Since: 0.1
+ */
+LOCKFILE_PID_MUST_CHECK
+int lockfile_pid_wait_begin(struct lockfile_pid *lock);
+
+/**
+ * lockfile_pid_wait_fd - the descriptor that tells when to go on
+ * @lock: the handle, in line
+ *
+ * It polls readable (POLLIN) whenever lockfile_pid_wait_continue() is due, at
+ * least once a second.  It remains the library's, and the same until the line is
+ * left.  It is an epoll descriptor: a program that waits for nothing else may
+ * sleep on it by epoll_wait(2), and then a release wakes only the first in line;
+ * of those that poll it, or nest it in another, all wake, in no order.
+ *
+ * Errors: -EBADF: not in line.
+ *
+ * Since: 0.1
+ */
+LOCKFILE_PID_MUST_CHECK
+int lockfile_pid_wait_fd(const struct lockfile_pid *lock);
+
+/**
+ * lockfile_pid_wait_continue - try again to take the lock
+ * @lock: the handle, in line
+ *
+ * Errors: LOCKFILE_PID_ERR_BUSY: go on polling; all others mean that the line
+ * was left: those of lockfile_pid_wait_begin(); -EINVAL: it was not in line.
+ *
+ * Since: 0.1
+ */
+LOCKFILE_PID_MUST_CHECK
+int lockfile_pid_wait_continue(struct lockfile_pid *lock);
+
+/**
+ * lockfile_pid_wait_cancel - leave the line
+ * @lock: the handle, in line or not
+ *
+ * Errors: -EINVAL: @lock is NULL.
+ *
+ * Since: 0.1
+ */
+LOCKFILE_PID_MUST_CHECK
+int lockfile_pid_wait_cancel(struct lockfile_pid *lock);
+
+/**
+ * lockfile_pid_strerror - a result in words
+ * @error: 0 or any negative result of this library
+ *
+ * Returns: a constant string, in English; never NULL.  Thread-safe.
+ *
+ * Since: 0.1
+ */
+const char *lockfile_pid_strerror(int error);
+
+/**
+ * lockfile_pid_version - the version of the library that runs
+ *
+ * Returns: a constant string such as "0.1.0"; compare LOCKFILE_PID_VERSION.
+ *
+ * Since: 0.1
+ */
+const char *lockfile_pid_version(void);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* LOCKFILE_PID_H */

@@ -1,0 +1,265 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The public functions.  They check their arguments, keep thread cancellation
+ * out of the calls that would leak by it, and refuse what a handle in its
+ * present state cannot do; the work is done elsewhere.
+ */
+#include <config.h>
+
+#include "handle.h"
+#include "lock.h"
+#include "process.h"
+#include "sys.h"
+#include "wait.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define DEFAULT_MODE 0644
+
+static int disable_cancellation(void)
+{
+	int state;
+
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
+	return state;
+}
+
+static void restore_cancellation(int state)
+{
+	pthread_setcancelstate(state, &state);
+}
+
+int lockfile_pid_new(struct lockfile_pid **ret_lock, const char *path)
+{
+	struct lockfile_pid *lock;
+	int r;
+
+	if (!ret_lock || !path)
+		return -EINVAL;
+	r = process_init();
+	if (r < 0)
+		return r;
+	lock = malloc(sizeof(*lock));
+	if (!lock)
+		return -ENOMEM;
+	*lock = (struct lockfile_pid){ .mode = DEFAULT_MODE, .file = PIDFILE_NONE,
+				       .queue = QUEUE_NONE };
+	r = path_init(&lock->path, path);
+	if (r < 0) {
+		free(lock);
+		return r;
+	}
+	*ret_lock = lock;
+	return 0;
+}
+
+void lockfile_pid_free(struct lockfile_pid *lock)
+{
+	int state;
+
+	if (!lock)
+		return;
+	state = disable_cancellation();
+	if (queue_is_joined(&lock->queue))
+		wait_cancel(lock);
+	queue_drop(&lock->queue);
+	/* a file that stays is emptied at least, for the next one to replace */
+	if (lock_is_held(lock) && lock_release(lock) < 0 && lock_is_held(lock))
+		pidfile_empty(&lock->file);
+	pidfile_drop(&lock->file);
+	restore_cancellation(state);
+	path_release(&lock->path);
+	free(lock);
+}
+
+const char *lockfile_pid_path(const struct lockfile_pid *lock)
+{
+	return lock ? lock->path.given : NULL;
+}
+
+int lockfile_pid_set_mode(struct lockfile_pid *lock, unsigned int mode)
+{
+	if (!lock || (mode & ~0777U) != 0 || (mode & 0600) != 0600)
+		return -EINVAL;
+	if (lock_is_held(lock) || queue_is_joined(&lock->queue))
+		return -EBUSY;
+	lock->mode = mode;
+	return 0;
+}
+
+/*
+ * Does the handle hold already?  One whose file was taken away does not, nor
+ * one that a parent locked: it lets go of what it has left.
+ */
+static bool still_holds(struct lockfile_pid *lock)
+{
+	if (lock_is_held(lock) && lock_verify(lock) != LOCKFILE_PID_ERR_ROGUE_DELETION)
+		return true;
+	pidfile_drop(&lock->file);
+	queue_drop(&lock->queue);
+	return false;
+}
+
+int lockfile_pid_trylock(struct lockfile_pid *lock)
+{
+	int state, r;
+
+	if (!lock)
+		return -EINVAL;
+	if (queue_is_joined(&lock->queue))
+		return -EINPROGRESS;
+	state = disable_cancellation();
+	r = still_holds(lock) ? LOCKFILE_PID_ERR_BUSY : wait_try(lock);
+	restore_cancellation(state);
+	return r;
+}
+
+int lockfile_pid_timedlock(struct lockfile_pid *lock, int timeout_ms)
+{
+	int state, r;
+
+	if (!lock)
+		return -EINVAL;
+	if (timeout_ms == 0)
+		return lockfile_pid_trylock(lock);
+	if (queue_is_joined(&lock->queue))
+		return -EINPROGRESS;
+	state = disable_cancellation();
+	r = still_holds(lock) ? -EDEADLK : wait_for(lock, timeout_ms, state);
+	restore_cancellation(state);
+	return r;
+}
+
+int lockfile_pid_lock(struct lockfile_pid *lock)
+{
+	return lockfile_pid_timedlock(lock, -1);
+}
+
+int lockfile_pid_unlock(struct lockfile_pid *lock)
+{
+	int state, r;
+
+	if (!lock)
+		return -EINVAL;
+	if (queue_is_joined(&lock->queue))
+		return -EINPROGRESS;
+	state = disable_cancellation();
+	r = lock_release(lock);
+	restore_cancellation(state);
+	return r;
+}
+
+void lockfile_pid_must_unlock(struct lockfile_pid *lock)
+{
+	int state = disable_cancellation();
+	int r = lockfile_pid_unlock(lock);
+
+	if (r < 0) {
+		fprintf(stderr, "lockfile-pid: cannot unlock %s: %s\n",
+			lock ? lock->path.given : "(null)", lockfile_pid_strerror(r));
+		abort();
+	}
+	restore_cancellation(state);
+}
+
+int lockfile_pid_verify(const struct lockfile_pid *lock)
+{
+	int state, r;
+
+	if (!lock)
+		return -EINVAL;
+	state = disable_cancellation();
+	r = lock_verify(lock);
+	restore_cancellation(state);
+	return r;
+}
+
+static int check(const struct lockfile_pid *lock, pid_t *ret_pid)
+{
+	struct judged judged;
+	int dirfd = path_open_dir(&lock->path), verdict;
+
+	if (dirfd < 0)
+		return dirfd;
+	verdict = verdict_judge(&judged, dirfd, &lock->path, NULL);
+	sys_close(dirfd);
+	if (verdict < 0)
+		return verdict;
+	verdict_release(&judged);
+	if (verdict == VERDICT_DAMAGED || verdict == VERDICT_ALIEN)
+		return LOCKFILE_PID_ERR_INVALID_PID;
+	*ret_pid = judged.pid;
+	return verdict == VERDICT_BUSY	? LOCKFILE_PID_ERR_BUSY :
+	       verdict == VERDICT_STALE ? LOCKFILE_PID_ERR_PROCESS_DEAD :
+					  0;
+}
+
+int lockfile_pid_check(const struct lockfile_pid *lock, pid_t *ret_pid)
+{
+	int state, r;
+
+	if (!lock || !ret_pid)
+		return -EINVAL;
+	state = disable_cancellation();
+	r = check(lock, ret_pid);
+	restore_cancellation(state);
+	return r;
+}
+
+int lockfile_pid_fileno(const struct lockfile_pid *lock)
+{
+	if (!lock)
+		return -EINVAL;
+	return lock_is_held(lock) && pidfile_has_fd(&lock->file) ? lock->file.descriptor.fd : -EBADF;
+}
+
+int lockfile_pid_wait_begin(struct lockfile_pid *lock)
+{
+	int state, r;
+
+	if (!lock)
+		return -EINVAL;
+	if (queue_is_joined(&lock->queue))
+		return -EINPROGRESS;
+	state = disable_cancellation();
+	r = still_holds(lock) ? -EDEADLK : wait_begin(lock);
+	restore_cancellation(state);
+	return r;
+}
+
+int lockfile_pid_wait_fd(const struct lockfile_pid *lock)
+{
+	if (!lock)
+		return -EINVAL;
+	return queue_is_joined(&lock->queue) ? lock->queue.epoll.fd : -EBADF;
+}
+
+int lockfile_pid_wait_continue(struct lockfile_pid *lock)
+{
+	int state, r;
+
+	if (!lock || !queue_is_joined(&lock->queue))
+		return -EINVAL;
+	state = disable_cancellation();
+	r = wait_continue(lock, queue_drain(&lock->queue));
+	restore_cancellation(state);
+	return r;
+}
+
+int lockfile_pid_wait_cancel(struct lockfile_pid *lock)
+{
+	int state;
+
+	if (!lock)
+		return -EINVAL;
+	if (!queue_is_joined(&lock->queue))
+		return 0;
+	state = disable_cancellation();
+	wait_cancel(lock);
+	restore_cancellation(state);
+	return 0;
+}

@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Dead means: the kernel knows no process of that number, or only one that is
+ * all zombie, or the number is by now that of a mere thread.  A process whose
+ * first thread has exited lives as long as another thread does, although
+ * proc(5) shows it as a zombie.  A process that we may not ask (EPERM, hidepid,
+ * seccomp) is alive: to steal a living lock is worse than to wait for a dead
+ * one.  Nothing here ever looks at the age of a file.
+ */
+#include <config.h>
+
+#include "owner.h"
+
+#include "proc.h"
+#include "record.h"
+#include "sys.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define PIDFS_TYPE 0x50494446UL         /* linux/magic.h, Linux 6.9 */
+
+/* The /proc of another PID namespace has another number for us, or none.  0 or 1. */
+static int proc_is_ours(void)
+{
+	char self[16];
+	int n = sys_readlinkat(AT_FDCWD, "/proc/self", self, sizeof(self) - 1);
+
+	if (n <= 0)
+		return n;
+	self[n] = '\0';
+	return atoi(self) == (int)sys_getpid();
+}
+
+static int read_proc_of(pid_t pid, const char *name, char text[PROC_TEXT_SIZE])
+{
+	char path[64];
+	int r = proc_is_ours();
+
+	text[0] = '\0';
+	if (r < 1)
+		return r;
+	snprintf(path, sizeof(path), "/proc/%d/%s", (int)pid, name);
+	return proc_read(path, text);
+}
+
+/* These give 0 where it is not known, and -errno. */
+static int read_start(pid_t pid, uint64_t *ret)
+{
+	char text[PROC_TEXT_SIZE];
+	int r = read_proc_of(pid, "stat", text);
+
+	*ret = record_parse_start(text);
+	return r;
+}
+
+/* A namespace is named by a link such as "pid:[4026531836]". */
+static int read_namespace(const char *path, uint32_t *ret)
+{
+	char name[64], *number;
+	int n = sys_readlinkat(AT_FDCWD, path, name, sizeof(name) - 1);
+
+	name[n > 0 ? n : 0] = '\0';
+	number = strchr(name, '[');
+	*ret = number ? (uint32_t)strtoul(number + 1, NULL, 10) : 0;
+	return n;
+}
+
+static int hex_digit(char c)
+{
+	static const char digits[] = "0123456789abcdef";
+	const char *p = c ? strchr(digits, c) : NULL;
+
+	return p ? (int)(p - digits) : -1;
+}
+
+/* The boot ID is a UUID in text. */
+static int read_boot(unsigned char ret[BOOT_ID_SIZE])
+{
+	char text[PROC_TEXT_SIZE];
+	unsigned int digits = 0;
+	int r = proc_read("/proc/sys/kernel/random/boot_id", text);
+
+	memset(ret, 0, BOOT_ID_SIZE);
+	for (const char *p = text; *p && digits < 2 * BOOT_ID_SIZE; p++) {
+		int value = hex_digit(*p);
+
+		if (value >= 0) {
+			ret[digits / 2] = (unsigned char)(ret[digits / 2] << 4 | value);
+			digits++;
+		}
+	}
+	return r;
+}
+
+/* Before there was a pidfs all pidfds shared one inode. */
+static int read_inode(int pidfd, uint64_t *ret)
+{
+	unsigned long type;
+	struct stat st;
+	int r = sys_fstatfs_type(pidfd, &type);
+
+	*ret = 0;
+	if (r < 0 || type != PIDFS_TYPE)
+		return r;
+	r = sys_fstat(pidfd, &st);
+	if (r == 0)
+		*ret = st.st_ino;
+	return r;
+}
+
+static int read_own_inode(pid_t pid, uint64_t *ret)
+{
+	int pidfd = sys_pidfd_open(pid), r;
+
+	*ret = 0;
+	if (pidfd < 0)
+		return pidfd;
+	r = read_inode(pidfd, ret);
+	sys_close(pidfd);
+	return r;
+}
+
+/* What is refused for good is unknown; what is short now may be had later. */
+static bool is_short(int r)
+{
+	return r == -EMFILE || r == -ENFILE || r == -ENOMEM || r == -EINTR;
+}
+
+int owner_self(struct owner *ret)
+{
+	int results[5];
+
+	ret->pid = sys_getpid();
+	results[0] = read_namespace("/proc/self/ns/pid", &ret->pid_namespace);
+	results[1] = read_namespace("/proc/self/ns/time", &ret->time_namespace);
+	results[2] = read_start(ret->pid, &ret->start);
+	results[3] = read_own_inode(ret->pid, &ret->pidfd_inode);
+	results[4] = read_boot(ret->boot);
+	for (int i = 0; i < 5; i++)
+		if (is_short(results[i]))
+			return results[i];
+	return 0;
+}
+
+/* Where pidfds are refused: kill(2) tells less, proc(5) the rest. */
+static bool alive_by_kill(pid_t pid)
+{
+	char status[PROC_TEXT_SIZE];
+	const char *state, *tgid, *threads;
+
+	if (sys_kill(pid, 0) == -ESRCH)
+		return false;
+	read_proc_of(pid, "status", status);
+	tgid = proc_field(status, "Tgid");
+	if (tgid && atoi(tgid) != pid)
+		return false;   /* a thread's number */
+	state = proc_field(status, "State");
+	threads = proc_field(status, "Threads");
+	return !(state && (*state == 'Z' || *state == 'X') && threads && atoi(threads) <= 1);
+}
+
+/* Is it alive?  *ret_inode, if asked for, is its pidfd's, 0 where that is not known. */
+static bool probe(pid_t pid, uint64_t *ret_inode)
+{
+	struct pollfd exited = { .events = POLLIN };
+	bool alive;
+
+	if (ret_inode)
+		*ret_inode = 0;
+	exited.fd = sys_pidfd_open(pid);
+	switch (exited.fd) {
+	case -ESRCH:
+	case -EINVAL:           /* a thread's number; */
+	case -ENOENT:           /* so since Linux 6.14 or so */
+		return false;
+	}
+	if (exited.fd < 0)
+		return alive_by_kill(pid);
+	alive = sys_poll(&exited, 1, 0) <= 0;
+	if (alive && ret_inode)
+		read_inode(exited.fd, ret_inode);
+	sys_close(exited.fd);
+	return alive;
+}
+
+bool owner_pid_alive(pid_t pid)
+{
+	return probe(pid, NULL);
+}
+
+bool owner_same_boot(const struct owner *a, const struct owner *b)
+{
+	static const unsigned char unknown[BOOT_ID_SIZE];
+
+	return memcmp(a->boot, b->boot, BOOT_ID_SIZE) == 0 &&
+	       memcmp(a->boot, unknown, BOOT_ID_SIZE) != 0;
+}
+
+bool owner_same_pids(const struct owner *a, const struct owner *b)
+{
+	return owner_same_boot(a, b) && a->pid_namespace != 0 &&
+	       a->pid_namespace == b->pid_namespace;
+}
+
+/*
+ * Each time namespace counts from a zero of its own.  One that is unknown on
+ * both sides, of two whose PID namespace is known, is the only one of a kernel
+ * before Linux 5.6.
+ */
+static bool same_clock(const struct owner *a, const struct owner *b)
+{
+	return a->start != 0 && b->start != 0 && a->time_namespace == b->time_namespace;
+}
+
+enum owner_state owner_state(const struct owner *recorded, const struct owner *self)
+{
+	bool by_inode = recorded->pidfd_inode != 0 && self->pidfd_inode != 0;
+	bool by_start = same_clock(recorded, self);
+	uint64_t inode, start = 0;
+
+	if (!owner_same_pids(recorded, self) || (!by_inode && !by_start))
+		return OWNER_UNKNOWN;
+	if (!probe(recorded->pid, &inode))
+		return OWNER_DEAD;
+	if (by_inode && inode != 0)
+		return inode == recorded->pidfd_inode ? OWNER_ALIVE : OWNER_DEAD;
+	if (by_start)
+		read_start(recorded->pid, &start);
+	return start == 0 || start == recorded->start ? OWNER_ALIVE : OWNER_DEAD;
+}

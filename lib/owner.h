@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* owner - which process is it, and is it alive? */
+#ifndef OWNER_H
+#define OWNER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#define BOOT_ID_SIZE 16
+
+/*
+ * What tells a process from every other, past and future ones included.
+ * A member that is 0 is unknown.
+ */
+struct owner {
+	pid_t pid;
+	uint32_t pid_namespace;         /* inode number of /proc/self/ns/pid */
+	uint32_t time_namespace;        /* the one that start is counted in */
+	uint64_t start;                 /* clock ticks since boot, proc_pid_stat(5) */
+	uint64_t pidfd_inode;           /* never re-used, where there is a pidfs (Linux 6.9) */
+	unsigned char boot[BOOT_ID_SIZE];
+};
+
+/* Who this process is.  -EMFILE, -ENFILE, -ENOMEM, -EINTR: not now. */
+int owner_self(struct owner *ret);
+
+/* Does a process with this PID run?  One that cannot be asked does. */
+bool owner_pid_alive(pid_t pid);
+
+/* Do a and b come from one boot of one kernel?  Unknown is a boot of its own. */
+bool owner_same_boot(const struct owner *a, const struct owner *b);
+
+/* Does the PID of a mean in b's process what it meant in a's? */
+bool owner_same_pids(const struct owner *a, const struct owner *b);
+
+enum owner_state {
+	OWNER_UNKNOWN,                  /* not comparable from here */
+	OWNER_DEAD,                     /* or the PID is another process's by now */
+	OWNER_ALIVE
+};
+
+/* What has become of the process that a record names, as seen by self? */
+enum owner_state owner_state(const struct owner *recorded, const struct owner *self);
+
+#endif

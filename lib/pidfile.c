@@ -1,0 +1,324 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A PID file is complete before anybody can see it: content, attribute and
+ * kernel lock come first, the name last.
+ *
+ * Who are we to a file?  Inode numbers are re-used at once, and descriptors may
+ * be closed by others, so neither device and inode nor a descriptor number
+ * alone says that a file is still ours.
+ *
+ * - A descriptor is ours if its file offset is the one that we set, a random
+ *   number: the offset belongs to the open file description.  The attribute
+ *   would not do: the program may have opened the very same file, and such a
+ *   descriptor has no lock.  Only where a file cannot seek the attribute decides.
+ * - While the descriptor is ours the inode exists and its number is nobody
+ *   else's: then a name that leads to the same device and inode leads to us.
+ * - Without a descriptor the attribute of the file at the name decides.
+ */
+#include <config.h>
+
+#include "pidfile.h"
+
+#include "path.h"
+#include "proc.h"
+#include "sys.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define OWNER_BITS 0600
+#define DEFAULT_UMASK 077
+
+/* Within the largest file of any file system in use. */
+static int64_t offset_of(const struct pidfile *file)
+{
+	return 1 + (int64_t)(file->nonce & 0x3fffffff);
+}
+
+static int write_content(const struct pidfile *file)
+{
+	char content[RECORD_CONTENT_SIZE];
+	size_t length = record_format_content(file->pid, content);
+	int r = sys_pwrite(file->descriptor.fd, content, length);
+
+	return r < 0 ? r : (size_t)r == length ? 0 : -ENOSPC;
+}
+
+static int write_attribute(struct pidfile *file, const struct owner *self)
+{
+	struct record record = { .owner = *self, .nonce = file->nonce };
+	unsigned char packed[RECORD_SIZE];
+	int r;
+
+	record_pack(&record, packed);
+	r = sys_fsetxattr(file->descriptor.fd, RECORD_ATTRIBUTE, packed, sizeof(packed));
+	file->has_attribute = r == 0;
+	return r == -EOPNOTSUPP ? 0 : r;
+}
+
+static int identify(struct pidfile *file)
+{
+	struct stat st;
+	int r = sys_fstat(file->descriptor.fd, &st);
+
+	if (r < 0)
+		return r;
+	file->dev = st.st_dev;
+	file->ino = st.st_ino;
+	file->mode_now = st.st_mode & 07777;
+	return 0;
+}
+
+static const struct pidfile *pidfile_of(const struct descriptor *descriptor)
+{
+	return (const struct pidfile *)descriptor;
+}
+
+static bool is_ours(const struct descriptor *descriptor)
+{
+	return pidfile_has_fd(pidfile_of(descriptor));
+}
+
+static int open_listed(struct pidfile *file, int dirfd, const char *name, int flags, mode_t mode)
+{
+	uint64_t nonce = process_nonce();
+	int fd, r;
+
+	process_lock_list();
+	fd = r = sys_openat(dirfd, name, flags | O_RDWR, mode);
+	if (fd >= 0) {
+		*file = (struct pidfile){ .descriptor.is_ours = is_ours, .nonce = nonce };
+		file->can_seek = sys_lseek(fd, offset_of(file), SEEK_SET) == offset_of(file);
+		process_enter(&file->descriptor, fd);
+		r = identify(file);
+	}
+	process_unlock_list();
+	return r < 0 ? r : 0;
+}
+
+static int fill(struct pidfile *file)
+{
+	struct owner self;
+	int r;
+
+	r = process_self(&self);
+	file->pid = self.pid;
+	/* the attribute needs permission, whatever the descriptor may do */
+	if (r == 0)
+		r = pidfile_set_mode(file, file->mode_now | OWNER_BITS);
+	if (r == 0)
+		r = write_content(file);
+	return r < 0 ? r : write_attribute(file, &self);
+}
+
+/*
+ * What kernels, file systems and security modules say that have no O_TMPFILE.
+ * Some of it may mean more, which the attempt without it then tells.
+ */
+static bool no_tmpfile(int error)
+{
+	return error == -EOPNOTSUPP || error == -EISDIR || error == -EINVAL ||
+	       error == -ENOSYS || error == -EPERM || error == -EACCES;
+}
+
+int pidfile_make_unnamed(struct pidfile *file, int dirfd, const char *dir, mode_t mode)
+{
+	int r = open_listed(file, dirfd, dir, O_TMPFILE, mode);
+
+	if (file->descriptor.fd < 0)
+		return no_tmpfile(r) ? -EOPNOTSUPP : r;
+	file->mode = file->mode_now | OWNER_BITS;
+	if (r == 0)
+		r = fill(file);
+	if (r == 0)
+		r = sys_write_lock(file->descriptor.fd);
+	if (r < 0)
+		pidfile_close(file, true);
+	return r;
+}
+
+/* Without a call that changes it: where /proc does not say, the strictest usual one. */
+static mode_t read_umask(void)
+{
+	char status[PROC_TEXT_SIZE];
+	const char *value;
+
+	proc_read("/proc/self/status", status);
+	value = proc_field(status, "Umask");
+	return value ? (mode_t)strtoul(value, NULL, 8) : DEFAULT_UMASK;
+}
+
+/*
+ * The name comes first here, so for a moment it leads to a file without kernel
+ * lock, which is what a leftover looks like.  Who takes it for one locks it,
+ * and removes the name before letting go: so either our attempt to lock fails,
+ * or the name is gone when we have the lock.
+ */
+static int lock_named(const struct pidfile *file, int dirfd, const char *name)
+{
+	int r = sys_write_lock(file->descriptor.fd);
+
+	if (r == 0)
+		r = pidfile_is_at(file, dirfd, name);
+	return r < 0 ? r : r == 1 ? 0 : -EAGAIN;
+}
+
+/*
+ * Only who has the kernel lock may remove the name.  Where it is not to be had
+ * (-ENOLCK again) the name stays, for the next who gets it: better a file left
+ * behind than the removal of another's.
+ */
+static void unlink_if_locked(struct pidfile *file, int dirfd, const char *name)
+{
+	int r = sys_write_lock(file->descriptor.fd);
+
+	/* where there are no such locks nobody else can have it either */
+	if ((r == 0 || r == -ENOTSUP) && identify(file) == 0 &&
+	    pidfile_is_at(file, dirfd, name) == 1)
+		sys_unlinkat(dirfd, name, 0);
+}
+
+int pidfile_make_named(struct pidfile *file, int dirfd, const char *name, mode_t mode)
+{
+	int r;
+
+	mode &= ~read_umask();
+	r = open_listed(file, dirfd, name, O_CREAT | O_EXCL | O_NOFOLLOW, OWNER_BITS);
+	if (file->descriptor.fd < 0)
+		return r;
+	file->mode = mode | OWNER_BITS;
+	if (r == 0)
+		r = lock_named(file, dirfd, name);
+	if (r == 0)
+		r = fill(file);
+	if (r < 0) {
+		if (r != -EAGAIN)
+			unlink_if_locked(file, dirfd, name);
+		pidfile_close(file, true);
+	}
+	return r;
+}
+
+int pidfile_link(const struct pidfile *file, int dirfd, const char *name)
+{
+	int r = sys_link_fd(file->descriptor.fd, dirfd, name);
+
+	/* before Linux 6.10 that is for the privileged only */
+	if (r == -ENOENT)
+		r = sys_link_proc(file->descriptor.fd, dirfd, name);
+	/* without /proc as well; and the path may lead to another file system by now */
+	return r == -ENOENT || r == -EXDEV ? -EOPNOTSUPP : r;
+}
+
+int pidfile_is_at(const struct pidfile *file, int dirfd, const char *name)
+{
+	return path_leads_to(dirfd, name, file->dev, file->ino);
+}
+
+int pidfile_has_content(const struct pidfile *file, int fd)
+{
+	char expected[RECORD_CONTENT_SIZE], content[RECORD_CONTENT_SIZE + 1];
+	size_t length = record_format_content(file->pid, expected);
+	int r = sys_pread(fd, content, sizeof(content));
+
+	if (r < 0)
+		return r;
+	return (size_t)r == length && memcmp(content, expected, length) == 0;
+}
+
+int pidfile_read_record(int fd, struct record *ret)
+{
+	unsigned char packed[4 * RECORD_SIZE];  /* room for what later versions append */
+	int r = sys_fgetxattr(fd, RECORD_ATTRIBUTE, packed, sizeof(packed));
+
+	switch (r) {
+	case -ENODATA:
+	case -ERANGE:
+	case -EOPNOTSUPP:
+	case -ENOSYS:           /* these of system call filters */
+	case -EPERM:
+	case -EACCES:
+		return 0;
+	}
+	return r < 0 ? r : record_unpack(packed, (size_t)r, ret);
+}
+
+int pidfile_has_nonce(const struct pidfile *file, int fd)
+{
+	struct record record;
+	int r = file->has_attribute ? pidfile_read_record(fd, &record) : 0;
+
+	return r <= 0 ? r : record.nonce == file->nonce;
+}
+
+int pidfile_set_mode(struct pidfile *file, mode_t mode)
+{
+	int r = mode == file->mode_now ? 0 : sys_fchmod(file->descriptor.fd, mode);
+
+	if (r == 0)
+		file->mode_now = mode;
+	return r;
+}
+
+bool pidfile_has_fd(const struct pidfile *file)
+{
+	if (file->can_seek)
+		return sys_lseek(file->descriptor.fd, 0, SEEK_CUR) == offset_of(file);
+	return pidfile_has_nonce(file, file->descriptor.fd) == 1;
+}
+
+bool pidfile_exists(const struct pidfile *file)
+{
+	return file->descriptor.fd >= 0;
+}
+
+bool pidfile_is_of_process(const struct pidfile *file)
+{
+	return process_entered(&file->descriptor);
+}
+
+static bool has_nonce(const struct descriptor *descriptor, const void *nonce)
+{
+	return descriptor->is_ours == is_ours &&
+	       pidfile_of(descriptor)->nonce == *(const uint64_t *)nonce;
+}
+
+bool pidfile_find_nonce(uint64_t nonce)
+{
+	return process_finds(has_nonce, &nonce);
+}
+
+static bool has_inode(const struct descriptor *descriptor, const void *inode)
+{
+	const struct pidfile *file = pidfile_of(descriptor);
+	const struct stat *st = inode;
+
+	return descriptor->is_ours == is_ours && file->dev == st->st_dev && file->ino == st->st_ino;
+}
+
+bool pidfile_find_inode(dev_t dev, ino_t ino)
+{
+	struct stat st = { .st_dev = dev, .st_ino = ino };
+
+	return process_finds(has_inode, &st);
+}
+
+void pidfile_drop(struct pidfile *file)
+{
+	if (pidfile_exists(file))
+		pidfile_close(file, pidfile_has_fd(file));
+}
+
+void pidfile_close(struct pidfile *file, bool has_fd)
+{
+	process_leave(&file->descriptor, has_fd);
+}
+
+void pidfile_empty(const struct pidfile *file)
+{
+	if (pidfile_has_fd(file))
+		sys_ftruncate(file->descriptor.fd);
+}

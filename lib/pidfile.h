@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * pidfile - a PID file of our own: first a candidate that nobody sees, then the
+ * lock file
+ */
+#ifndef PIDFILE_H
+#define PIDFILE_H
+
+#include "process.h"
+#include "record.h"
+
+struct pidfile {
+	struct descriptor descriptor;
+	dev_t dev;
+	ino_t ino;
+	mode_t mode;                    /* to have as the lock file, */
+	mode_t mode_now;                /* and that it has */
+	pid_t pid;                      /* its content */
+	uint64_t nonce;                 /* in its attribute, */
+	bool has_attribute;             /* where the file system has such */
+	bool can_seek;                  /* the offset is the mark of our descriptor */
+};
+
+#define PIDFILE_NONE { .descriptor = DESCRIPTOR_NONE }
+
+/* Is there one; did this process make it? */
+bool pidfile_exists(const struct pidfile *file);
+bool pidfile_is_of_process(const struct pidfile *file);
+
+/*
+ * Makes a candidate that has no name yet, in the directory dir as seen from
+ * dirfd.  PID, attribute, kernel lock and mode, less the umask, are in place.
+ * -EOPNOTSUPP: not possible here.
+ */
+int pidfile_make_unnamed(struct pidfile *file, int dirfd, const char *dir, mode_t mode);
+
+/*
+ * Makes one that has a name from the start, and is open to nobody else for now.
+ * -EEXIST: the name exists; -EAGAIN: somebody took ours for a leftover.
+ */
+int pidfile_make_named(struct pidfile *file, int dirfd, const char *name, mode_t mode);
+
+/*
+ * Gives a candidate without a name one.  -EEXIST: the name exists; -EOPNOTSUPP:
+ * not possible here.
+ */
+int pidfile_link(const struct pidfile *file, int dirfd, const char *name);
+
+/* Does the name lead to this file?  0 or 1. */
+int pidfile_is_at(const struct pidfile *file, int dirfd, const char *name);
+
+/*
+ * Is the descriptor number still that of our file?  It may have been closed,
+ * and given to another file, behind our back.
+ */
+bool pidfile_has_fd(const struct pidfile *file);
+
+/* Is the content of the file open at fd just what we wrote?  0 or 1. */
+int pidfile_has_content(const struct pidfile *file, int fd);
+
+/* Is it of our acquisition, by its attribute?  0 or 1. */
+int pidfile_has_nonce(const struct pidfile *file, int fd);
+
+/* Reads the attribute of a file, of whoever.  0: there is none that we know; or 1. */
+int pidfile_read_record(int fd, struct record *ret);
+
+/* Gives it permissions for now. */
+int pidfile_set_mode(struct pidfile *file, mode_t mode);
+
+/* Makes it say nothing, where its name cannot be removed. */
+void pidfile_empty(const struct pidfile *file);
+
+/* Does this process have the file of this acquisition; this inode? */
+bool pidfile_find_nonce(uint64_t nonce);
+bool pidfile_find_inode(dev_t dev, ino_t ino);
+
+/*
+ * Closes it, and so lets go of its kernel lock, if there is one and
+ * pidfile_has_fd() says so.  Its names stay.
+ */
+void pidfile_drop(struct pidfile *file);
+void pidfile_close(struct pidfile *file, bool has_fd);
+
+#endif

@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The attribute, little-endian on every machine since file systems travel:
+ *
+ *	offset	size	meaning
+ *	0	4	version of this format: 1
+ *	4	4	PID
+ *	8	8	random number of the acquisition
+ *	16	16	boot ID
+ *	32	4	inode number of the PID namespace
+ *	36	4	inode number of the time namespace
+ *	40	8	start time
+ *	48	8	inode number of a pidfd
+ *
+ * What is unknown is 0.  Later versions of format 1 may append: a reader takes
+ * what it knows.
+ */
+#include <config.h>
+
+#include "record.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define FORMAT_VERSION 1
+#define STAT_START_FIELD 22
+
+size_t record_format_content(pid_t pid, char ret[RECORD_CONTENT_SIZE])
+{
+	return (size_t)snprintf(ret, RECORD_CONTENT_SIZE, "%d\n", (int)pid);
+}
+
+static bool is_blank(char c)
+{
+	return c == ' ' || c == '\t' || c == '\r';
+}
+
+pid_t record_parse_content(const char *content, size_t length)
+{
+	const char *p = content, *end = content + length;
+	pid_t pid = 0;
+
+	while (p < end && is_blank(*p))
+		p++;
+	for (; p < end && *p >= '0' && *p <= '9'; p++) {
+		pid = pid * 10 + (*p - '0');
+		if (pid > RECORD_PID_MAX)
+			return 0;
+	}
+	while (p < end && is_blank(*p))
+		p++;
+	return p == end || *p == '\n' ? pid : 0;
+}
+
+static void put(unsigned char *p, size_t size, uint64_t value)
+{
+	for (size_t i = 0; i < size; i++)
+		p[i] = (unsigned char)(value >> 8 * i);
+}
+
+static uint64_t get(const unsigned char *p, size_t size)
+{
+	uint64_t value = 0;
+
+	while (size-- > 0)
+		value = value << 8 | p[size];
+	return value;
+}
+
+void record_pack(const struct record *record, unsigned char ret[RECORD_SIZE])
+{
+	put(ret, 4, FORMAT_VERSION);
+	put(ret + 4, 4, (uint64_t)record->owner.pid);
+	put(ret + 8, 8, record->nonce);
+	memcpy(ret + 16, record->owner.boot, BOOT_ID_SIZE);
+	put(ret + 32, 4, record->owner.pid_namespace);
+	put(ret + 36, 4, record->owner.time_namespace);
+	put(ret + 40, 8, record->owner.start);
+	put(ret + 48, 8, record->owner.pidfd_inode);
+}
+
+bool record_unpack(const unsigned char *packed, size_t size, struct record *ret)
+{
+	uint64_t pid;
+
+	if (size < RECORD_SIZE || get(packed, 4) != FORMAT_VERSION)
+		return false;
+	pid = get(packed + 4, 4);
+	if (pid == 0 || pid > RECORD_PID_MAX)
+		return false;
+	ret->owner.pid = (pid_t)pid;
+	ret->nonce = get(packed + 8, 8);
+	memcpy(ret->owner.boot, packed + 16, BOOT_ID_SIZE);
+	ret->owner.pid_namespace = (uint32_t)get(packed + 32, 4);
+	ret->owner.time_namespace = (uint32_t)get(packed + 36, 4);
+	ret->owner.start = get(packed + 40, 8);
+	ret->owner.pidfd_inode = get(packed + 48, 8);
+	return true;
+}
+
+uint64_t record_parse_start(const char *stat)
+{
+	const char *p = strrchr(stat, ')');
+
+	/* what follows the last ')' is a space and field 3 */
+	for (int field = 2; p && field < STAT_START_FIELD; field++)
+		p = strchr(p + 1, ' ');
+	return p ? strtoull(p + 1, NULL, 10) : 0;
+}

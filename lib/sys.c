@@ -1,0 +1,337 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include <config.h>
+
+#include "sys.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <sys/epoll.h>
+#include <sys/file.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+#include <sys/syscall.h>
+#include <sys/timerfd.h>
+#include <sys/vfs.h>
+#include <sys/xattr.h>
+#include <time.h>
+#include <unistd.h>
+
+/* Headers may be older than the kernel. */
+#ifndef RENAME_NOREPLACE
+#define RENAME_NOREPLACE 1
+#endif
+#ifndef MADV_WIPEONFORK
+#define MADV_WIPEONFORK 18
+#endif
+#ifndef F_OFD_GETLK
+#define F_OFD_GETLK 36
+#define F_OFD_SETLK 37
+#endif
+
+static int result(long r)
+{
+	return r < 0 ? -errno : (int)r;
+}
+
+int sys_openat(int dirfd, const char *name, int flags, mode_t mode)
+{
+	return result(openat(dirfd, name, flags | O_CLOEXEC, mode));
+}
+
+int sys_close(int fd)
+{
+	/* which is no cancellation point, unlike close(3) */
+	return result(syscall(SYS_close, fd));
+}
+
+int sys_fstat(int fd, struct stat *ret)
+{
+	return result(fstat(fd, ret));
+}
+
+int sys_fstatat(int dirfd, const char *name, struct stat *ret)
+{
+	return result(fstatat(dirfd, name, ret, AT_SYMLINK_NOFOLLOW));
+}
+
+int sys_fstatfs_type(int fd, unsigned long *ret)
+{
+	struct statfs fs;
+	int r = result(fstatfs(fd, &fs));
+
+	if (r == 0)
+		*ret = (unsigned long)fs.f_type & 0xffffffffUL;
+	return r;
+}
+
+int sys_pread(int fd, void *buf, size_t size)
+{
+	return result(pread(fd, buf, size, 0));
+}
+
+int sys_pwrite(int fd, const void *buf, size_t size)
+{
+	return result(pwrite(fd, buf, size, 0));
+}
+
+int64_t sys_lseek(int fd, int64_t offset, int whence)
+{
+	off_t r = lseek(fd, (off_t)offset, whence);
+
+	return r < 0 ? -errno : r;
+}
+
+int sys_read(int fd, void *buf, size_t size)
+{
+	return result(read(fd, buf, size));
+}
+
+int sys_write(int fd, const void *buf, size_t size)
+{
+	return result(write(fd, buf, size));
+}
+
+int sys_ftruncate(int fd)
+{
+	return result(ftruncate(fd, 0));
+}
+
+int sys_fchmod(int fd, mode_t mode)
+{
+	return result(fchmod(fd, mode));
+}
+
+int sys_fgetxattr(int fd, const char *name, void *buf, size_t size)
+{
+	return result(fgetxattr(fd, name, buf, size));
+}
+
+int sys_fsetxattr(int fd, const char *name, const void *buf, size_t size)
+{
+	return result(fsetxattr(fd, name, buf, size, 0));
+}
+
+int sys_readlinkat(int dirfd, const char *name, char *buf, size_t size)
+{
+	return result(readlinkat(dirfd, name, buf, size));
+}
+
+/* Some sandboxes do not know these locks and say EINVAL. */
+static int ofd_lock(int fd, int command, struct flock *lock)
+{
+	int r = result(fcntl(fd, command, lock));
+
+	return r == -EINVAL ? -ENOTSUP : r == -EACCES ? -EAGAIN : r;
+}
+
+static int test_lock(int fd, short type, int byte)
+{
+	struct flock lock = { .l_type = type, .l_start = byte, .l_len = 1 };
+	int r = ofd_lock(fd, F_OFD_GETLK, &lock);
+
+	return r < 0 ? r : lock.l_type != F_UNLCK;
+}
+
+int sys_lock_byte(int fd, short type, int byte)
+{
+	struct flock lock = { .l_type = type, .l_start = byte, .l_len = 1 };
+
+	return ofd_lock(fd, F_OFD_SETLK, &lock);
+}
+
+int sys_write_lock(int fd)
+{
+	return sys_lock_byte(fd, F_WRLCK, 0);
+}
+
+int sys_is_write_locked(int fd)
+{
+	/* what would keep a reader out: write locks alone */
+	return test_lock(fd, F_RDLCK, 0);
+}
+
+int sys_is_byte_locked(int fd, int byte)
+{
+	return test_lock(fd, F_WRLCK, byte);
+}
+
+int sys_unlock_bytes(int fd)
+{
+	struct flock lock = { .l_type = F_UNLCK };
+
+	return ofd_lock(fd, F_OFD_SETLK, &lock);
+}
+
+int sys_flock(int fd)
+{
+	return result(flock(fd, LOCK_EX | LOCK_NB));
+}
+
+int sys_link_fd(int fd, int dirfd, const char *name)
+{
+	return result(linkat(fd, "", dirfd, name, AT_EMPTY_PATH));
+}
+
+int sys_link_proc(int fd, int dirfd, const char *name)
+{
+	char self[sizeof("/proc/self/fd/") + 3 * sizeof(int)];
+
+	snprintf(self, sizeof(self), "/proc/self/fd/%d", fd);
+	return result(linkat(AT_FDCWD, self, dirfd, name, AT_SYMLINK_FOLLOW));
+}
+
+int sys_linkat(int dirfd, const char *from, const char *to)
+{
+	return result(linkat(dirfd, from, dirfd, to, 0));
+}
+
+int sys_rename(int dirfd, const char *from, const char *to)
+{
+	return result(renameat(dirfd, from, dirfd, to));
+}
+
+int sys_rename_noreplace(int dirfd, const char *from, const char *to)
+{
+	return result(syscall(SYS_renameat2, dirfd, from, dirfd, to, RENAME_NOREPLACE));
+}
+
+bool sys_may_write(int dirfd)
+{
+	return faccessat(dirfd, ".", W_OK, AT_EACCESS) == 0;
+}
+
+int sys_unlinkat(int dirfd, const char *name, int flags)
+{
+	return result(unlinkat(dirfd, name, flags));
+}
+
+int sys_mkfifoat(int dirfd, const char *name, mode_t mode)
+{
+	return result(mkfifoat(dirfd, name, mode));
+}
+
+pid_t sys_getpid(void)
+{
+	return getpid();
+}
+
+uid_t sys_geteuid(void)
+{
+	return geteuid();
+}
+
+int sys_pidfd_open(pid_t pid)
+{
+#ifdef SYS_pidfd_open
+	return result(syscall(SYS_pidfd_open, pid, 0));
+#else
+	(void)pid;
+	return -ENOSYS;
+#endif
+}
+
+int sys_kill(pid_t pid, int signal)
+{
+	return result(kill(pid, signal));
+}
+
+int sys_poll(struct pollfd *fds, nfds_t count, int timeout_ms)
+{
+	return result(poll(fds, count, timeout_ms));
+}
+
+int sys_epoll_create(void)
+{
+	return result(epoll_create1(EPOLL_CLOEXEC));
+}
+
+int sys_epoll_add(int epoll, int fd, uint32_t events)
+{
+	struct epoll_event event = { .events = events };
+
+	return result(epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event));
+}
+
+int sys_epoll_wait(int epoll, int timeout_ms, const sigset_t *mask)
+{
+	struct epoll_event events[4];
+
+	return result(epoll_pwait(epoll, events, 4, timeout_ms, mask));
+}
+
+void sys_block_signals(sigset_t *ret_before)
+{
+	sigset_t all;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, ret_before);
+}
+
+void sys_restore_signals(const sigset_t *before)
+{
+	pthread_sigmask(SIG_SETMASK, before, NULL);
+}
+
+int sys_timer_create(void)
+{
+	return result(timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK));
+}
+
+int sys_timer_set(int timer, int timeout_ms)
+{
+	struct itimerspec time = {
+		.it_value = { .tv_sec = timeout_ms / 1000, .tv_nsec = timeout_ms % 1000 * 1000000L },
+	};
+
+	return result(timerfd_settime(timer, 0, &time, NULL));
+}
+
+int sys_sleep_ns(long ns)
+{
+	struct timespec time = { .tv_nsec = ns };
+
+	return result(nanosleep(&time, NULL));
+}
+
+/* Of a fault of the process itself; run-time systems have handlers for these. */
+static bool is_fault(int signal)
+{
+	return signal == SIGSEGV || signal == SIGBUS || signal == SIGFPE || signal == SIGILL ||
+	       signal == SIGTRAP || signal == SIGABRT || signal == SIGSYS;
+}
+
+bool sys_has_signal_handlers(void)
+{
+	struct sigaction action;
+
+	for (int i = 1; i <= SIGRTMAX; i++)
+		if (!is_fault(i) && sigaction(i, NULL, &action) == 0 &&
+		    action.sa_handler != SIG_DFL && action.sa_handler != SIG_IGN)
+			return true;
+	return false;
+}
+
+int sys_getrandom(void *buf, size_t size)
+{
+	return result(getrandom(buf, size, GRND_NONBLOCK));
+}
+
+void *sys_map_wiped(size_t size, bool *ret_wiped)
+{
+	void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (p == MAP_FAILED)
+		return NULL;
+	*ret_wiped = madvise(p, size, MADV_WIPEONFORK) == 0;
+	return p;
+}
+
+int64_t sys_clock_ns(int clock)
+{
+	struct timespec ts;
+
+	clock_gettime((clockid_t)clock, &ts);
+	return (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
+}

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* verdict - what stands at a path, and may it be taken over? */
+#ifndef VERDICT_H
+#define VERDICT_H
+
+#include "path.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include <time.h>
+
+enum verdict {
+	VERDICT_FREE,                   /* nothing is there */
+	VERDICT_BUSY,                   /* held, or we cannot tell */
+	VERDICT_STALE,                  /* the holder is gone: to be replaced */
+	VERDICT_DAMAGED,                /* no valid PID: to be replaced */
+	VERDICT_ALIEN                   /* not a lock file: hands off */
+};
+
+/* What was judged. */
+struct judged {
+	int fd;                         /* keeps the inode, and so its number, from re-use; or -1 */
+	dev_t dev;
+	ino_t ino;
+	pid_t pid;                      /* recorded and meaningful here; or 0 */
+	bool ours;                      /* made by this library */
+
+	/* the file that a symbolic link of the other implementation leads to; or "" */
+	char target[NAME_MAX + 1];
+	int target_fd;
+	dev_t target_dev;
+	ino_t target_ino;
+};
+
+/* How long an empty file has been there, as far as we know. */
+struct patience {
+	dev_t dev;
+	ino_t ino;
+	struct timespec changed;
+	int64_t since_ns;               /* on the monotonic clock; 0: never seen one */
+};
+
+/*
+ * Returns an enum verdict or -errno; the caller releases *ret where it is
+ * an enum verdict.  patience may be NULL.
+ */
+int verdict_judge(struct judged *ret, int dirfd, const struct path *path,
+		  struct patience *patience);
+void verdict_release(struct judged *judged);
+
+/* Does the path still lead to what was judged?  0 or 1. */
+int verdict_holds(const struct judged *judged, int dirfd, const struct path *path);
+
+/*
+ * Removes the file that the judged link leads to, if it is a link and there is
+ * one.  The link itself must not go first: a crash would leave the file behind
+ * for good.
+ */
+int verdict_remove_target(const struct judged *judged, int dirfd, const struct path *path);
+
+#endif

@@ -1,0 +1,48 @@
+#!/bin/sh
+# SPDX-License-Identifier: BSD-2-Clause
+# check-header.sh - the public header on its own, in the languages of its users
+
+# shellcheck source=tests/tap.sh
+. "${top_srcdir:?}/tests/tap.sh"
+
+# compile LANGUAGE STANDARD FILE: without a warning
+compile()
+{
+	${CC:?} -x "$1" -std="$2" -pedantic -Wall -Wextra -Werror -fsyntax-only \
+		-I"$top_srcdir/include" "$3"
+}
+
+# expand MACROS: their values, without blanks and quotes
+expand()
+{
+	printf '#include <lockfile-pid.h>\n%s\n' "$1" |
+		$CC -E -P -I"$top_srcdir/include" - | tail -n 1 | tr -d ' "'
+}
+
+# same EXPECTED ACTUAL
+same()
+{
+	echo "$1, not $2"
+	[ "$1" = "$2" ]
+}
+
+once=$tmp/once
+twice=$tmp/twice
+echo '#include <lockfile-pid.h>' >"$once"
+cat "$once" "$once" >"$twice"
+
+expect 'the header alone is C89' compile c c89 "$once"
+expect 'the header alone is C17' compile c c17 "$once"
+expect 'the header can be included twice' compile c c89 "$twice"
+if $CC -x c++ -fsyntax-only /dev/null 2>"$tmp/said"; then
+	expect 'the header alone is C++98' compile c++ c++98 "$once"
+	expect 'the header alone is C++17' compile c++ c++17 "$once"
+else
+	skip 'the header alone is C++' "$CC compiles no C++ here"
+fi
+expect 'the version is that of the package' \
+	same "${VERSION:?}" "$(expand LOCKFILE_PID_VERSION)"
+expect 'the numbers of the version are those of the package' \
+	same "$VERSION" "$(expand \
+		'LOCKFILE_PID_VERSION_MAJOR.LOCKFILE_PID_VERSION_MINOR.LOCKFILE_PID_VERSION_MICRO')"
+finish

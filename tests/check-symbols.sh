@@ -1,0 +1,60 @@
+#!/bin/sh
+# SPDX-License-Identifier: BSD-2-Clause
+# check-symbols.sh - the header, the map and the shared library say the same
+
+# shellcheck source=tests/tap.sh
+. "${top_srcdir:?}/tests/tap.sh"
+
+library=${top_builddir:?}/lib/.libs/liblockfile-pid.so.0
+
+# functions that the header declares
+${CC:?} -E -P "$top_srcdir/include/lockfile-pid.h" |
+	grep -o 'lockfile_pid_[a-z0-9_]*(' | tr -d '(' | sort >"$tmp/header"
+
+# symbol@node that the map grants
+awk '$2 == "{" { node = $1 }
+	$1 ~ /^lockfile_pid_.*;$/ { sub(/;/, "", $1); print $1 "@" node }' \
+	"$top_srcdir/lib/lockfile-pid.map" | sort >"$tmp/map"
+sed 's/@.*//' "$tmp/map" | sort >"$tmp/map-names"
+
+# nothing_but FILE FILE: all lines of the first are in the second
+nothing_but()
+{
+	[ -s "$1" ] || { echo "$1 is empty"; return 1; }
+	comm -23 "$1" "$2" >"$tmp/surplus"
+	cat "$tmp/surplus"
+	[ ! -s "$tmp/surplus" ]
+}
+
+# dynamic TAG PATTERN: there are such entries, and all of them match
+dynamic()
+{
+	readelf -d "$library" | grep "($1)" >"$tmp/entries" || { echo "no $1"; return 1; }
+	! grep -v -e "$2" "$tmp/entries"
+}
+
+expect 'every function of the header is in the map' \
+	nothing_but "$tmp/header" "$tmp/map-names"
+expect 'every symbol of the map is in the header' \
+	nothing_but "$tmp/map-names" "$tmp/header"
+
+if [ -e "$library" ]; then
+	# symbol@node that the library exports; the nodes are symbols of type A
+	nm -D --defined-only --with-symbol-versions "$library" |
+		awk '$(NF - 1) != "A" { sub(/@@/, "@", $NF); print $NF }' | sort >"$tmp/exports"
+
+	expect 'every symbol of the map is exported' \
+		nothing_but "$tmp/map" "$tmp/exports"
+	expect 'nothing else is exported' \
+		nothing_but "$tmp/exports" "$tmp/map"
+	expect 'the soname is liblockfile-pid.so.0' \
+		dynamic SONAME '\[liblockfile-pid\.so\.0\]'
+	expect 'the library stays loaded once it is' \
+		dynamic FLAGS_1 NODELETE
+	# a sanitizer brings its own library
+	[ "${sanitizers:?}" != no ] || expect 'only libc is linked' \
+		dynamic NEEDED '\[libc\.'
+else
+	skip 'the map is what the shared library exports' 'it is not built'
+fi
+finish

@@ -1,0 +1,319 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include <config.h>
+
+#include "common.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define MAX_TESTS    512
+#define SKIP_MESSAGE "SKIP: "
+
+static struct {
+	const TTest *test;
+	int count;
+	double timeout_s;
+} tests[MAX_TESTS];
+static int test_count;
+
+static char base_dir[64];       /* of the program */
+char test_dir[128];
+
+void test_add(const TTest *test, int count, double timeout_s)
+{
+	if (test_count == MAX_TESTS)
+		abort();
+	tests[test_count].test = test;
+	tests[test_count].count = count;
+	tests[test_count++].timeout_s = timeout_s;
+}
+
+static void enter_test_dir(void)
+{
+	snprintf(test_dir, sizeof(test_dir), "%s/XXXXXX", base_dir);
+	ck_assert_ptr_nonnull(mkdtemp(test_dir));
+	ck_assert_int_eq(chdir(test_dir), 0);
+}
+
+static void leave_test_dir(void)
+{
+	ck_assert_str_eq(list_dir(test_dir), "");
+	ck_assert_int_eq(chdir("/"), 0);
+	ck_assert_int_eq(rmdir(test_dir), 0);
+}
+
+static int remove_entry(const char *path, const struct stat *st, int type, struct FTW *where)
+{
+	(void)st, (void)type, (void)where;
+	return remove(path);
+}
+
+static bool is_skip(TestResult *result)
+{
+	return tr_rtype(result) == CK_FAILURE &&
+	       strncmp(tr_msg(result), SKIP_MESSAGE, strlen(SKIP_MESSAGE)) == 0;
+}
+
+static void print_name(TestResult *result, int row)
+{
+	if (row >= 0)
+		printf("%s[%d]", tr_tcname(result), row);
+	else
+		printf("%s", tr_tcname(result));
+}
+
+/* A message may have several lines. */
+static void print_failure(TestResult *result)
+{
+	printf("# %s:%d: ", tr_lfile(result), tr_lno(result));
+	for (const char *p = tr_msg(result); *p; p++)
+		fputs(*p == '\n' ? "\n# " : (char[]){ *p, '\0' }, stdout);
+	putchar('\n');
+}
+
+static int tests_of_name(const char *name)
+{
+	for (int i = 0; i < test_count; i++)
+		if (strcmp(tests[i].test->name, name) == 0)
+			return tests[i].count;
+	return 1;
+}
+
+/* Returns how many failed. */
+static int print_tap(SRunner *runner)
+{
+	TestResult **results = srunner_results(runner);
+	int count = srunner_ntests_run(runner), failed = 0, row = -1;
+
+	printf("1..%d\n", count);
+	for (int i = 0; i < count; i++) {
+		TestResult *r = results[i];
+		bool ok = tr_rtype(r) == CK_PASS || is_skip(r);
+
+		if (i == 0 || strcmp(tr_tcname(r), tr_tcname(results[i - 1])) != 0)
+			row = tests_of_name(tr_tcname(r)) > 1 ? 0 : -1;
+		else
+			row++;
+		printf("%sok %d - ", ok ? "" : "not ", i + 1);
+		print_name(r, row);
+		if (is_skip(r))
+			printf(" # SKIP %s", tr_msg(r) + strlen(SKIP_MESSAGE));
+		putchar('\n');
+		if (!ok) {
+			print_failure(r);
+			failed++;
+		}
+	}
+	free(results);
+	return failed;
+}
+
+static Suite *make_suite(const char *program)
+{
+	Suite *suite = suite_create(program);
+
+	for (int i = 0; i < test_count; i++) {
+		TCase *tcase = tcase_create(tests[i].test->name);
+
+		tcase_set_timeout(tcase, tests[i].timeout_s);
+		tcase_add_checked_fixture(tcase, enter_test_dir, leave_test_dir);
+		if (tests[i].count == 1)
+			tcase_add_test(tcase, tests[i].test);
+		else
+			tcase_add_loop_test(tcase, tests[i].test, 0, tests[i].count);
+		suite_add_tcase(suite, tcase);
+	}
+	return suite;
+}
+
+int main(int argc, char **argv)
+{
+	const char *tmpdir = getenv("TMPDIR");
+	SRunner *runner;
+	int failed;
+
+	(void)argc;
+	umask(022);
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	snprintf(base_dir, sizeof(base_dir), "%s/lockfile-pid-test.XXXXXX",
+		 tmpdir && strlen(tmpdir) < 32 ? tmpdir : "/tmp");
+	if (!mkdtemp(base_dir) || chmod(base_dir, 0755) < 0) {
+		printf("Bail out! %s: %s\n", base_dir, strerror(errno));
+		return 99;
+	}
+	runner = srunner_create(make_suite(argv[0]));
+	srunner_run_all(runner, CK_SILENT);
+	failed = print_tap(runner);
+	srunner_free(runner);
+	nftw(base_dir, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
+	return failed > 0;
+}
+
+void write_file(const char *name, const char *content)
+{
+	FILE *file = fopen(name, "w");
+
+	ck_assert_ptr_nonnull(file);
+	ck_assert_int_ge(fputs(content, file), 0);
+	ck_assert_int_eq(fclose(file), 0);
+}
+
+const char *read_file(const char *name)
+{
+	static char content[8192];
+	int fd = open(name, O_RDONLY | O_CLOEXEC);
+	ssize_t n;
+
+	ck_assert_msg(fd >= 0, "%s: %s", name, strerror(errno));
+	n = read(fd, content, sizeof(content) - 1);
+	ck_assert_int_ge(n, 0);
+	close(fd);
+	content[n] = '\0';
+	return content;
+}
+
+bool exists(const char *name)
+{
+	struct stat st;
+
+	return lstat(name, &st) == 0;
+}
+
+static int not_dots(const struct dirent *entry)
+{
+	return strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0;
+}
+
+const char *list_dir(const char *dir)
+{
+	static char list[8192];
+	struct dirent **entries;
+	int count = scandir(dir, &entries, not_dots, alphasort);
+
+	ck_assert_int_ge(count, 0);
+	list[0] = '\0';
+	for (int i = 0; i < count; i++) {
+		if (strlen(list) + strlen(entries[i]->d_name) + 2 < sizeof(list))
+			strcat(strcat(list, entries[i]->d_name), " ");
+		free(entries[i]);
+	}
+	free(entries);
+	return list;
+}
+
+int count_descriptors(void)
+{
+	struct dirent **entries;
+	int count = scandir("/proc/self/fd", &entries, not_dots, NULL);
+
+	for (int i = 0; i < count; i++)
+		free(entries[i]);
+	free(entries);
+	return count - 1;       /* scandir's own */
+}
+
+pid_t dead_pid(void)
+{
+	pid_t pid = fork();
+
+	if (pid == 0)
+		_exit(0);
+	ck_assert_int_gt(pid, 0);
+	ck_assert_int_eq(waitpid(pid, NULL, 0), pid);
+	return pid;
+}
+
+static int wait_for_child(pid_t pid)
+{
+	int status;
+
+	while (waitpid(pid, &status, 0) < 0)
+		ck_assert_int_eq(errno, EINTR);
+	return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+}
+
+int in_child(void (*f)(void *), void *argument)
+{
+	pid_t pid = fork();
+
+	ck_assert_int_ge(pid, 0);
+	if (pid == 0) {
+		f(argument);
+		_exit(0);
+	}
+	return wait_for_child(pid);
+}
+
+struct holder holder_start(const char *path)
+{
+	const char *program = getenv("HOLDER");
+	struct holder holder;
+	int to[2], from[2];
+
+	ck_assert_msg(program != NULL, "the environment does not name HOLDER");
+	ck_assert_int_eq(pipe2(to, O_CLOEXEC), 0);
+	ck_assert_int_eq(pipe2(from, O_CLOEXEC), 0);
+	holder.pid = fork();
+	ck_assert_int_ge(holder.pid, 0);
+	if (holder.pid == 0) {
+		dup2(to[0], STDIN_FILENO);
+		dup2(from[1], STDOUT_FILENO);
+		execl(program, program, path, (char *)NULL);
+		_exit(127);
+	}
+	close(to[0]);
+	close(from[1]);
+	holder.to = to[1];
+	holder.from = from[0];
+	ck_assert_int_eq(holder_answer(&holder), 0);    /* it has its handle */
+	return holder;
+}
+
+void holder_ask(struct holder *holder, const char *what)
+{
+	ck_assert_int_gt(dprintf(holder->to, "%s\n", what), 0);
+}
+
+int holder_answer(struct holder *holder)
+{
+	char line[32];
+	size_t length = 0;
+
+	do {
+		ck_assert_uint_lt(length, sizeof(line) - 1);
+		ck_assert_msg(read(holder->from, line + length, 1) == 1, "the holder is gone");
+	} while (line[length++] != '\n');
+	line[length] = '\0';
+	return atoi(line);
+}
+
+int holder_do(struct holder *holder, const char *what)
+{
+	holder_ask(holder, what);
+	return holder_answer(holder);
+}
+
+void holder_end(struct holder *holder)
+{
+	close(holder->to);
+	ck_assert_int_eq(wait_for_child(holder->pid), 0);
+	close(holder->from);
+}
+
+void holder_kill(struct holder *holder)
+{
+	ck_assert_int_eq(kill(holder->pid, SIGKILL), 0);
+	ck_assert_int_eq(wait_for_child(holder->pid), 128 + SIGKILL);
+	close(holder->to);
+	close(holder->from);
+}

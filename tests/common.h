@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * common - what the tests share
+ *
+ *	#include "common.h"
+ *
+ *	TEST(second_unlock_reports_rogue_deletion)
+ *	{
+ *		...
+ *		ck_assert_int_eq(...);
+ *	}
+ *
+ * Each test is a process of its own (Check) and starts in an empty temporary
+ * directory, its current one, which has to be empty again at the end.  The
+ * program's main() is in common.c; it runs the tests in the order of the file
+ * and prints TAP.
+ */
+#ifndef COMMON_H
+#define COMMON_H
+
+#include <check.h>
+#include <stdbool.h>
+#include <sys/types.h>
+
+/* A test for which a time-out means "hangs"; tests must not depend on time. */
+#define DEFAULT_TIMEOUT_S 60
+
+#define TEST(name)                  TEST_FULL(name, 1, DEFAULT_TIMEOUT_S)
+#define TEST_WITHIN(name, seconds)  TEST_FULL(name, 1, seconds)
+/* As many tests as rows of a table; _i is the row. */
+#define TEST_EACH(name, table)                                                                     \
+	TEST_FULL(name, (int)(sizeof(table) / sizeof((table)[0])), DEFAULT_TIMEOUT_S)
+
+#define TEST_FULL(name, count, seconds)                                                            \
+	static void name##_fn(int);                                                                \
+	static const TTest name##_test = { #name, name##_fn, __FILE__, __LINE__ };                 \
+	__attribute__((constructor)) static void name##_add(void)                                  \
+	{                                                                                          \
+		test_add(&name##_test, count, seconds);                                            \
+	}                                                                                          \
+	static void name##_fn(int _i __attribute__((unused)))
+
+void test_add(const TTest *test, int count, double timeout_s);
+
+/* Ends the test; it counts as skipped. */
+#define SKIP(...)        ck_abort_msg("SKIP: " __VA_ARGS__)
+#define SKIP_UNLESS_ROOT()                                                                         \
+	do {                                                                                       \
+		if (geteuid() != 0)                                                                \
+			SKIP("needs root");                                                        \
+	} while (0)
+
+/* It knows neither cancellation nor the fork of a process with threads. */
+#if defined(__SANITIZE_ADDRESS__)
+#define ADDRESS_SANITIZER 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define ADDRESS_SANITIZER 1
+#endif
+#endif
+#ifndef ADDRESS_SANITIZER
+#define ADDRESS_SANITIZER 0
+#endif
+
+/* The test's directory; absolute. */
+extern char test_dir[];
+
+/* Files in the current directory. */
+void write_file(const char *name, const char *content);
+/* The content, in a static buffer. */
+const char *read_file(const char *name);
+bool exists(const char *name);
+/* Names in the directory, sorted, each followed by a space; static. */
+const char *list_dir(const char *dir);
+/* Open descriptors of this process. */
+int count_descriptors(void);
+
+#define assert_content(name, ...)                                                                  \
+	do {                                                                                       \
+		char expected_content[64];                                                         \
+		snprintf(expected_content, sizeof(expected_content), __VA_ARGS__);                 \
+		ck_assert_str_eq(read_file(name), expected_content);                               \
+	} while (0)
+#define assert_nothing_left() ck_assert_str_eq(list_dir("."), "")
+
+/* A PID that no process has: that of a child that has been waited for. */
+pid_t dead_pid(void);
+
+/* Runs f in a forked child; returns its exit status, or 128 + signal. */
+int in_child(void (*f)(void *), void *argument);
+
+/*
+ * Another process with a handle of its own: the program helper-holder, which
+ * does one thing at a time and tells the result (see there for the words).
+ *
+ *	struct holder h = holder_start("x.pid");
+ *
+ *	ck_assert_int_eq(holder_do(&h, "trylock"), 0);
+ *	holder_ask(&h, "lock");		// blocks there, not here
+ *	...
+ *	ck_assert_int_eq(holder_answer(&h), 0);
+ *	holder_end(&h);			// it frees its handle and exits with 0
+ */
+struct holder {
+	pid_t pid;
+	int to, from;
+};
+
+struct holder holder_start(const char *path);
+int holder_do(struct holder *holder, const char *what);
+void holder_ask(struct holder *holder, const char *what);
+int holder_answer(struct holder *holder);
+void holder_end(struct holder *holder);
+/* It is gone, and waited for, on return. */
+void holder_kill(struct holder *holder);
+
+#endif

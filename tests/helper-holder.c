@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * helper-holder PATH - does with a handle what it is told
+ *
+ * Reads words, one a line; answers each with its result in a line.  At the end
+ * of its input it frees the handle and exits with 0.
+ *
+ *	trylock, lock, unlock, verify, check	lockfile_pid_...()
+ *	timedlock MILLISECONDS
+ *	pid		the PID that check finds; 0 where it finds none
+ *	mode OCTAL	lockfile_pid_set_mode()
+ *	free		frees the handle and makes a new one
+ *	closefrom	closes every descriptor above 2
+ *	fork		leaves a child behind, which lives until it is killed;
+ *			the result is its PID
+ *	exec		executes itself: a new image with a new handle
+ *	begin, continue, cancel		lockfile_pid_wait_...()
+ *	spin, tryspin	locks and unlocks in a tight loop until there is more
+ *			input; the result is how often it had the lock
+ *	handle		has a handler for SIGUSR1
+ *	nobody		becomes a user who owns nothing
+ */
+#include <config.h>
+
+#include <lockfile-pid.h>
+
+#include <errno.h>
+#include <grp.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define NOBODY 65534
+
+static struct lockfile_pid *lock;
+static char **arguments;
+
+static int make_handle(void)
+{
+	return lockfile_pid_new(&lock, arguments[1]);
+}
+
+static int found_pid(void)
+{
+	pid_t pid = 0;
+
+	return lockfile_pid_check(lock, &pid) == LOCKFILE_PID_ERR_INVALID_PID ? 0 : pid;
+}
+
+static int free_and_new(void)
+{
+	lockfile_pid_free(lock);
+	return make_handle();
+}
+
+static int leave_child(void)
+{
+	pid_t pid = fork();
+
+	while (pid == 0)
+		pause();
+	return pid;
+}
+
+static int close_all(void)
+{
+	for (int fd = 3; fd < 1024; fd++)
+		close(fd);
+	return 0;
+}
+
+static int execute_self(void)
+{
+	execv(arguments[0], arguments);
+	return -errno;
+}
+
+static int is_told_more(void)
+{
+	struct pollfd input = { .fd = STDIN_FILENO, .events = POLLIN };
+
+	return poll(&input, 1, 0) != 0;
+}
+
+static int spin(int (*take)(struct lockfile_pid *))
+{
+	int count = 0, r;
+
+	while (!is_told_more()) {
+		r = take(lock);
+		if (r == 0) {
+			count++;
+			r = lockfile_pid_unlock(lock);
+		}
+		if (r < 0 && r != LOCKFILE_PID_ERR_BUSY)
+			return r;
+	}
+	return count;
+}
+
+static void ignore(int number)
+{
+	(void)number;
+}
+
+static int handle_signal(void)
+{
+	struct sigaction action = { .sa_handler = ignore };
+
+	return sigaction(SIGUSR1, &action, NULL);
+}
+
+static int become_nobody(void)
+{
+	if (setgroups(0, NULL) < 0 || setresgid(NOBODY, NOBODY, NOBODY) < 0)
+		return -errno;
+	return setresuid(NOBODY, NOBODY, NOBODY) < 0 ? -errno : 0;
+}
+
+/* -ENOSYS: no such word. */
+static int obey_line(const char *line)
+{
+	if (strcmp(line, "begin") == 0)
+		return lockfile_pid_wait_begin(lock);
+	if (strcmp(line, "continue") == 0)
+		return lockfile_pid_wait_continue(lock);
+	if (strcmp(line, "cancel") == 0)
+		return lockfile_pid_wait_cancel(lock);
+	if (strcmp(line, "spin") == 0)
+		return spin(lockfile_pid_lock);
+	if (strcmp(line, "tryspin") == 0)
+		return spin(lockfile_pid_trylock);
+	if (strcmp(line, "handle") == 0)
+		return handle_signal();
+	if (strcmp(line, "nobody") == 0)
+		return become_nobody();
+	return -ENOSYS;
+}
+
+static int obey(const char *line)
+{
+	pid_t pid;
+
+	if (strcmp(line, "trylock") == 0)
+		return lockfile_pid_trylock(lock);
+	if (strcmp(line, "lock") == 0)
+		return lockfile_pid_lock(lock);
+	if (strncmp(line, "timedlock ", 10) == 0)
+		return lockfile_pid_timedlock(lock, atoi(line + 10));
+	if (strcmp(line, "unlock") == 0)
+		return lockfile_pid_unlock(lock);
+	if (strcmp(line, "verify") == 0)
+		return lockfile_pid_verify(lock);
+	if (strcmp(line, "check") == 0)
+		return lockfile_pid_check(lock, &pid);
+	if (strcmp(line, "pid") == 0)
+		return found_pid();
+	if (strncmp(line, "mode ", 5) == 0)
+		return lockfile_pid_set_mode(lock, (unsigned int)strtoul(line + 5, NULL, 8));
+	if (strcmp(line, "free") == 0)
+		return free_and_new();
+	if (strcmp(line, "fork") == 0)
+		return leave_child();
+	if (strcmp(line, "closefrom") == 0)
+		return close_all();
+	if (strcmp(line, "exec") == 0)
+		return execute_self();
+	return obey_line(line);
+}
+
+int main(int argc, char **argv)
+{
+	char line[64];
+
+	if (argc != 2)
+		return 2;
+	arguments = argv;
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	setvbuf(stdin, NULL, _IONBF, 0);
+	printf("%d\n", make_handle());
+	while (fgets(line, sizeof(line), stdin)) {
+		line[strcspn(line, "\n")] = '\0';
+		printf("%d\n", obey(line));
+	}
+	lockfile_pid_free(lock);
+	return 0;
+}

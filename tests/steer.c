@@ -1,0 +1,328 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include <config.h>
+
+#include "steer.h"
+
+#include "sys.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#define MAX_RULES 64
+#define MAX_CALLS 65536
+
+enum kind { RESULT, BEFORE, AFTER };
+
+struct rule {
+	enum kind kind;
+	const char *call;
+	int nth, seen;
+	long long result;
+	void (*hook)(void *);
+	void *argument;
+};
+
+static struct rule rules[MAX_RULES];
+static int rule_count;
+static const char *calls[MAX_CALLS];
+static int call_count;
+static bool in_hook;
+
+static const char *watched_name;
+static int watched_opens;
+
+#define CLOCKS 2
+#define PIDFS_TYPE 0x50494446UL
+#define ANON_INODE_TYPE 0x09041934UL
+
+static struct {
+	int no_tmpfile;
+	bool no_proc, no_wipe, no_pidfs;
+	unsigned long file_system;
+	int64_t ahead_ns[CLOCKS];
+} other_system;
+
+static bool is_call(const char *pattern, const char *call)
+{
+	return strcmp(pattern, ANY_CALL) == 0 || strcmp(pattern, call) == 0;
+}
+
+static void add_rule(struct rule rule)
+{
+	if (rule_count == MAX_RULES)
+		abort();
+	rules[rule_count++] = rule;
+}
+
+void steer_result(const char *call, int nth, long long result)
+{
+	add_rule((struct rule){ .kind = RESULT, .call = call, .nth = nth, .result = result });
+}
+
+void steer_before(const char *call, int nth, void (*hook)(void *), void *argument)
+{
+	add_rule((struct rule){ BEFORE, call, nth, 0, 0, hook, argument });
+}
+
+void steer_after(const char *call, int nth, void (*hook)(void *), void *argument)
+{
+	add_rule((struct rule){ AFTER, call, nth, 0, 0, hook, argument });
+}
+
+void steer_no_tmpfile(int error)
+{
+	other_system.no_tmpfile = error;
+}
+
+void steer_no_proc(void)
+{
+	other_system.no_proc = true;
+}
+
+void steer_no_wipe(void)
+{
+	other_system.no_wipe = true;
+}
+
+void steer_no_pidfs(void)
+{
+	other_system.no_pidfs = true;
+}
+
+void steer_file_system(unsigned long type)
+{
+	other_system.file_system = type;
+}
+
+void steer_clock(int clock, int64_t ahead_ns)
+{
+	if (clock < 0 || clock >= CLOCKS)
+		abort();
+	other_system.ahead_ns[clock] = ahead_ns;
+}
+
+void steer_reset(void)
+{
+	rule_count = 0;
+	call_count = 0;
+	in_hook = false;
+	watched_name = NULL;
+	memset(&other_system, 0, sizeof(other_system));
+}
+
+void steer_watch_opens(const char *name)
+{
+	watched_name = name;
+	watched_opens = 0;
+}
+
+int steer_opens(void)
+{
+	return watched_opens;
+}
+
+int steer_count(const char *call)
+{
+	int count = 0;
+
+	for (int i = 0; i < call_count; i++)
+		count += is_call(call, calls[i]);
+	return count;
+}
+
+const char *steer_trace(void)
+{
+	static char *trace;
+	size_t length = 1;
+
+	for (int i = 0; i < call_count; i++)
+		length += strlen(calls[i]);
+	free(trace);
+	trace = calloc(1, length);
+	for (int i = 0; i < call_count; i++)
+		strcat(strcat(trace, calls[i] + strlen("sys_")), " ");
+	return trace;
+}
+
+static bool applies(struct rule *rule, enum kind kind, const char *call)
+{
+	if (rule->kind != kind || !is_call(rule->call, call))
+		return false;
+	rule->seen++;
+	return rule->nth == EVERY || rule->nth == rule->seen;
+}
+
+static void run_hooks(enum kind kind, const char *call)
+{
+	in_hook = true;
+	for (int i = 0; i < rule_count; i++)
+		if (applies(&rules[i], kind, call))
+			rules[i].hook(rules[i].argument);
+	in_hook = false;
+}
+
+/* Returns whether the call is replaced by *ret_result. */
+static bool enter(const char *call, long long *ret_result)
+{
+	bool replaced = false;
+
+	if (in_hook)
+		return false;
+	if (call_count < MAX_CALLS)
+		calls[call_count++] = call;
+	run_hooks(BEFORE, call);
+	for (int i = 0; i < rule_count; i++) {
+		if (applies(&rules[i], RESULT, call)) {
+			*ret_result = rules[i].result;
+			replaced = true;
+		}
+	}
+	return replaced;
+}
+
+static void leave(const char *call)
+{
+	if (!in_hook)
+		run_hooks(AFTER, call);
+}
+
+#define WRAP(type, name, parameters, arguments) \
+	type __real_##name parameters;          \
+	WRAP_BY(type, name, __real_##name, parameters, arguments)
+
+/* With a function of ours in place of the real one. */
+#define WRAP_BY(type, name, by, parameters, arguments) \
+	type __wrap_##name parameters;                 \
+	type __wrap_##name parameters                  \
+	{                                              \
+		long long result;                      \
+		type value;                            \
+                                                       \
+		if (enter(#name, &result))             \
+			return (type)(intptr_t)result; \
+		value = by arguments;                  \
+		leave(#name);                          \
+		return value;                          \
+	}
+
+static bool is_missing(const char *name)
+{
+	return other_system.no_proc && strncmp(name, "/proc/", 6) == 0;
+}
+
+int __real_sys_openat(int dirfd, const char *name, int flags, mode_t mode);
+static int other_openat(int dirfd, const char *name, int flags, mode_t mode)
+{
+	if (!in_hook && watched_name && strcmp(name, watched_name) == 0)
+		watched_opens++;
+	if (other_system.no_tmpfile && (flags & O_TMPFILE) == O_TMPFILE)
+		return -other_system.no_tmpfile;
+	return is_missing(name) ? -ENOENT : __real_sys_openat(dirfd, name, flags, mode);
+}
+
+int __real_sys_readlinkat(int dirfd, const char *name, char *buf, size_t size);
+static int other_readlinkat(int dirfd, const char *name, char *buf, size_t size)
+{
+	return is_missing(name) ? -ENOENT : __real_sys_readlinkat(dirfd, name, buf, size);
+}
+
+int __real_sys_fstatfs_type(int fd, unsigned long *ret);
+static int other_fstatfs_type(int fd, unsigned long *ret)
+{
+	int r = __real_sys_fstatfs_type(fd, ret);
+
+	if (r < 0)
+		return r;
+	if (*ret == PIDFS_TYPE)
+		*ret = other_system.no_pidfs ? ANON_INODE_TYPE : PIDFS_TYPE;
+	else if (other_system.file_system)
+		*ret = other_system.file_system;
+	return r;
+}
+
+void *__real_sys_map_wiped(size_t size, bool *ret_wiped);
+static void *other_map_wiped(size_t size, bool *ret_wiped)
+{
+	void *memory;
+
+	if (!other_system.no_wipe)
+		return __real_sys_map_wiped(size, ret_wiped);
+	*ret_wiped = false;
+	memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	return memory == MAP_FAILED ? NULL : memory;
+}
+
+int64_t __real_sys_clock_ns(int clock);
+static int64_t other_clock_ns(int clock)
+{
+	int64_t ahead = clock >= 0 && clock < CLOCKS ? other_system.ahead_ns[clock] : 0;
+
+	return __real_sys_clock_ns(clock) + ahead;
+}
+
+WRAP_BY(int, sys_openat, other_openat, (int dirfd, const char *name, int flags, mode_t mode),
+        (dirfd, name, flags, mode))
+#define WRAP_VOID(name, parameters, arguments)                                                     \
+	void __real_##name parameters;                                                             \
+	void __wrap_##name parameters;                                                             \
+	void __wrap_##name parameters                                                              \
+	{                                                                                          \
+		long long result;                                                                  \
+                                                                                                   \
+		if (!enter(#name, &result)) {                                                      \
+			__real_##name arguments;                                                   \
+			leave(#name);                                                              \
+		}                                                                                  \
+	}
+
+WRAP(int, sys_close, (int fd), (fd))
+WRAP(int, sys_fstat, (int fd, struct stat *ret), (fd, ret))
+WRAP(int, sys_fstatat, (int dirfd, const char *name, struct stat *ret), (dirfd, name, ret))
+WRAP_BY(int, sys_fstatfs_type, other_fstatfs_type, (int fd, unsigned long *ret), (fd, ret))
+WRAP(int, sys_pread, (int fd, void *buf, size_t size), (fd, buf, size))
+WRAP(int, sys_pwrite, (int fd, const void *buf, size_t size), (fd, buf, size))
+WRAP(int64_t, sys_lseek, (int fd, int64_t offset, int whence), (fd, offset, whence))
+WRAP(int, sys_ftruncate, (int fd), (fd))
+WRAP(int, sys_fchmod, (int fd, mode_t mode), (fd, mode))
+WRAP(int, sys_fgetxattr, (int fd, const char *name, void *buf, size_t size), (fd, name, buf, size))
+WRAP(int, sys_fsetxattr, (int fd, const char *name, const void *buf, size_t size),
+     (fd, name, buf, size))
+WRAP_BY(int, sys_readlinkat, other_readlinkat,
+        (int dirfd, const char *name, char *buf, size_t size), (dirfd, name, buf, size))
+WRAP(int, sys_write_lock, (int fd), (fd))
+WRAP(int, sys_is_write_locked, (int fd), (fd))
+WRAP(int, sys_flock, (int fd), (fd))
+WRAP(int, sys_link_fd, (int fd, int dirfd, const char *name), (fd, dirfd, name))
+WRAP(int, sys_link_proc, (int fd, int dirfd, const char *name), (fd, dirfd, name))
+WRAP(int, sys_linkat, (int dirfd, const char *from, const char *to), (dirfd, from, to))
+WRAP(int, sys_rename, (int dirfd, const char *from, const char *to), (dirfd, from, to))
+WRAP(int, sys_rename_noreplace, (int dirfd, const char *from, const char *to), (dirfd, from, to))
+WRAP(bool, sys_may_write, (int dirfd), (dirfd))
+WRAP(int, sys_unlinkat, (int dirfd, const char *name, int flags), (dirfd, name, flags))
+WRAP(pid_t, sys_getpid, (void), ())
+WRAP(int, sys_pidfd_open, (pid_t pid), (pid))
+WRAP(int, sys_kill, (pid_t pid, int signal), (pid, signal))
+WRAP(int, sys_poll, (struct pollfd * fds, nfds_t count, int timeout_ms), (fds, count, timeout_ms))
+WRAP(int, sys_read, (int fd, void *buf, size_t size), (fd, buf, size))
+WRAP(int, sys_write, (int fd, const void *buf, size_t size), (fd, buf, size))
+WRAP(int, sys_lock_byte, (int fd, short type, int byte), (fd, type, byte))
+WRAP(int, sys_is_byte_locked, (int fd, int byte), (fd, byte))
+WRAP(int, sys_unlock_bytes, (int fd), (fd))
+WRAP(int, sys_mkfifoat, (int dirfd, const char *name, mode_t mode), (dirfd, name, mode))
+WRAP(uid_t, sys_geteuid, (void), ())
+WRAP(int, sys_epoll_create, (void), ())
+WRAP(int, sys_epoll_add, (int epoll, int fd, uint32_t events), (epoll, fd, events))
+WRAP(int, sys_epoll_wait, (int epoll, int timeout_ms, const sigset_t *mask), (epoll, timeout_ms, mask))
+WRAP(int, sys_timer_create, (void), ())
+WRAP(int, sys_timer_set, (int timer, int timeout_ms), (timer, timeout_ms))
+WRAP(int, sys_sleep_ns, (long ns), (ns))
+WRAP(bool, sys_has_signal_handlers, (void), ())
+WRAP_VOID(sys_block_signals, (sigset_t *ret_before), (ret_before))
+WRAP_VOID(sys_restore_signals, (const sigset_t *before), (before))
+WRAP(int, sys_getrandom, (void *buf, size_t size), (buf, size))
+WRAP_BY(void *, sys_map_wiped, other_map_wiped, (size_t size, bool *ret_wiped), (size, ret_wiped))
+WRAP_BY(int64_t, sys_clock_ns, other_clock_ns, (int clock), (clock))

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * steer - between the library and the kernel: what a function of lib/sys.h
+ * does, at which of its calls
+ *
+ * A call is named as there ("sys_linkat").  nth counts the calls of that
+ * function from 1, from the moment of the rule; EVERY is every one.
+ */
+#ifndef STEER_H
+#define STEER_H
+
+#include <stdint.h>
+
+#define EVERY 0
+#define ANY_CALL "*" /* of whatever function */
+
+/* The call is not made and gives this result, say -ENOSPC. */
+void steer_result(const char *call, int nth, long long result);
+
+/* Something happens just before, or just after, the call. */
+void steer_before(const char *call, int nth, void (*hook)(void *), void *argument);
+void steer_after(const char *call, int nth, void (*hook)(void *), void *argument);
+
+/*
+ * Another system, for hooks as well: O_TMPFILE gives this error; there is no
+ * /proc; memory cannot be wiped in children; pidfds share one inode; files
+ * (other than pidfds) are on a file system of this statfs(2) type; a clock is
+ * ahead.
+ */
+void steer_no_tmpfile(int error);
+void steer_no_proc(void);
+void steer_no_wipe(void);
+void steer_no_pidfs(void);
+void steer_file_system(unsigned long type);
+void steer_clock(int clock, int64_t ahead_ns);
+
+/* No rule any more, the system as it is, nothing counted. */
+void steer_reset(void);
+
+/* How often was it called since the last reset?  Calls of hooks do not count. */
+int steer_count(const char *call); /* or ANY_CALL */
+
+/* From now on: how often did the library open the file of this name? */
+void steer_watch_opens(const char *name);
+int steer_opens(void);
+
+/* The names of all calls since the last reset, without "sys_", in order, each
+ * followed by a space. */
+const char *steer_trace(void);
+
+#endif

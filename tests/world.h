@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * world - what surrounds a lock in the tests: other users, other processes'
+ * states, time, mounts
+ */
+#ifndef WORLD_H
+#define WORLD_H
+
+#include "common.h"
+
+#include <stdint.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#define NOBODY 65534
+
+/* For children, where Check's assertions have no place: in_child() is not 0 then. */
+#define REQUIRE(condition)                                                                \
+	do {                                                                              \
+		if (!(condition)) {                                                       \
+			fprintf(stderr, "# %s:%d: %s\n", __FILE__, __LINE__, #condition); \
+			_exit(1);                                                         \
+		}                                                                         \
+	} while (0)
+
+/* A handle, or the test fails. */
+struct lockfile_pid *new_lock(const char *path);
+
+/* Returns when it has read what it was asked, and sleeps with no answer given. */
+void await_blocked(const struct holder *holder);
+bool has_answer(const struct holder *holder);
+
+/* The letter of proc_pid_stat(5), of a process or of a thread of ours; 0: none. */
+char process_state(pid_t pid);
+char thread_state(pid_t tid);
+
+/* Returns when it is dead, and leaves it unreaped. */
+void await_zombie(pid_t pid);
+/* Kills a child and reaps it. */
+void kill_child(pid_t pid);
+/* A child that does nothing until it is killed. */
+pid_t idle_child(void);
+
+int64_t now_ms(void); /* monotonic, rounded down */
+/* Moves the last change of a file so many seconds back. */
+void age_file(const char *name, int seconds);
+
+/* in_child(), as a user who owns nothing; needs root. */
+int as_nobody(void (*f)(void *), void *argument);
+/* Makes this process, for good, one that cannot change the current directory. */
+void lose_permission(void);
+
+/* From here on this process sees mounts of its own; skips the test where it may not. */
+void private_mounts(void);
+/* Mounts a small tmpfs at a new directory of that name. */
+void mount_tmpfs(const char *name, const char *options);
+void make_read_only(const char *name);
+void unmount(const char *name);
+/* Leaves no room in the file system of a file that it makes. */
+void fill_up(const char *name);
+
+#endif
