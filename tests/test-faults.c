@@ -1,0 +1,339 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What goes wrong, and what the caller gets; row 0 has O_TMPFILE, row 1 has not. */
+#include <config.h>
+
+#include "steer.h"
+#include "world.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <lockfile-pid.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+
+static const int no_tmpfile[] = { 0, EOPNOTSUPP };
+
+#define TEST_BOTH_WAYS(name) TEST_EACH(name, no_tmpfile)
+
+static void set_way(int row)
+{
+	steer_reset();
+	steer_no_tmpfile(no_tmpfile[row]);
+}
+
+static void write_stale(const char *name)
+{
+	char content[16];
+
+	snprintf(content, sizeof(content), "%d\n", (int)dead_pid());
+	write_file(name, content);
+}
+
+static int trylock(const char *path)
+{
+	struct lockfile_pid *lock = new_lock(path);
+	int r = lockfile_pid_trylock(lock);
+
+	lockfile_pid_free(lock);
+	return r;
+}
+
+static int check(const char *path)
+{
+	struct lockfile_pid *lock = new_lock(path);
+	pid_t pid;
+	int r = lockfile_pid_check(lock, &pid);
+
+	lockfile_pid_free(lock);
+	return r;
+}
+
+/* The directory part. */
+
+static const struct {
+	const char *path;
+	int error;
+} directories[] = {
+	{ "none/x.pid", ENOENT },  { "dangling/x.pid", ENOENT },
+	{ "file/x.pid", ENOTDIR }, { "file/none/x.pid", ENOTDIR },
+	{ "loop/x.pid", ELOOP },   { "dir/../none/x.pid", ENOENT },
+};
+
+TEST_BOTH_WAYS(a_directory_part_that_leads_nowhere_is_told)
+{
+	set_way(_i);
+	write_file("file", "");
+	ck_assert_int_eq(mkdir("dir", 0755), 0);
+	ck_assert_int_eq(symlink("loop", "loop"), 0);
+	ck_assert_int_eq(symlink("none", "dangling"), 0);
+	for (size_t i = 0; i < sizeof(directories) / sizeof(directories[0]); i++) {
+		ck_assert_int_eq(trylock(directories[i].path), -directories[i].error);
+		ck_assert_int_eq(check(directories[i].path), -directories[i].error);
+	}
+	ck_assert_str_eq(list_dir("."), "dangling dir file loop ");
+	ck_assert_int_eq(unlink("file"), 0);
+	ck_assert_int_eq(rmdir("dir"), 0);
+	ck_assert_int_eq(unlink("loop"), 0);
+	ck_assert_int_eq(unlink("dangling"), 0);
+	steer_reset();
+}
+
+static void expect_eacces(void *path)
+{
+	REQUIRE(trylock(path) == -EACCES);
+}
+
+static void expect_busy(void *path)
+{
+	struct lockfile_pid *lock;
+
+	REQUIRE(trylock(path) == LOCKFILE_PID_ERR_BUSY);
+	REQUIRE(check(path) == LOCKFILE_PID_ERR_BUSY);
+	REQUIRE(lockfile_pid_new(&lock, path) == 0);
+	REQUIRE(lockfile_pid_timedlock(lock, 20) == -ETIMEDOUT);
+	lockfile_pid_free(lock);
+}
+
+TEST_BOTH_WAYS(an_unwritable_directory_is_eacces_but_a_held_lock_there_is_busy)
+{
+	struct holder holder = holder_start("x.pid");
+	char path[] = "x.pid";
+
+	SKIP_UNLESS_ROOT();
+	set_way(_i);
+	ck_assert_int_eq(chmod(".", 0755), 0);
+	ck_assert_int_eq(as_nobody(expect_eacces, path), 0);
+	ck_assert_int_eq(holder_do(&holder, "trylock"), 0);
+	ck_assert_int_eq(as_nobody(expect_busy, path), 0);
+	holder_end(&holder);
+	write_stale("x.pid");
+	ck_assert_int_eq(as_nobody(expect_eacces, path), 0);
+	ck_assert_int_eq(check("x.pid"), LOCKFILE_PID_ERR_PROCESS_DEAD);
+	ck_assert_str_eq(list_dir("."), "x.pid ");
+	ck_assert_int_eq(unlink("x.pid"), 0);
+	steer_reset();
+}
+
+TEST_BOTH_WAYS(a_directory_that_may_not_be_searched_is_eacces)
+{
+	char path[] = "dir/x.pid";
+
+	SKIP_UNLESS_ROOT();
+	set_way(_i);
+	ck_assert_int_eq(chmod(".", 0755), 0);
+	ck_assert_int_eq(mkdir("dir", 0700), 0);
+	ck_assert_int_eq(as_nobody(expect_eacces, path), 0);
+	ck_assert_int_eq(rmdir("dir"), 0);
+	steer_reset();
+}
+
+TEST_BOTH_WAYS(a_lock_file_that_may_not_be_read_is_busy)
+{
+	struct holder holder = holder_start("x.pid");
+	char path[] = "x.pid";
+
+	SKIP_UNLESS_ROOT();
+	set_way(_i);
+	ck_assert_int_eq(chmod(".", 0777), 0);
+	ck_assert_int_eq(holder_do(&holder, "mode 600"), 0);
+	ck_assert_int_eq(holder_do(&holder, "trylock"), 0);
+	ck_assert_int_eq(as_nobody(expect_busy, path), 0);
+	ck_assert_int_eq(holder_do(&holder, "verify"), 0);
+	holder_end(&holder);
+	write_stale("x.pid");
+	ck_assert_int_eq(chmod("x.pid", 0600), 0);
+	ck_assert_int_eq(as_nobody(expect_busy, path), 0);
+	ck_assert_str_eq(list_dir("."), "x.pid ");
+	ck_assert_int_eq(unlink("x.pid"), 0);
+	steer_reset();
+}
+
+static void lock_with_strictest_umask(void *path)
+{
+	struct lockfile_pid *lock;
+	struct stat st;
+
+	umask(0777);
+	REQUIRE(lockfile_pid_new(&lock, path) == 0);
+	REQUIRE(lockfile_pid_trylock(lock) == 0);
+	REQUIRE(stat(path, &st) == 0 && (st.st_mode & 07777) == 0600);
+	REQUIRE(lockfile_pid_unlock(lock) == 0);
+	lockfile_pid_free(lock);
+}
+
+/* To set an attribute takes the right to write the file, whatever the descriptor may do. */
+TEST_BOTH_WAYS(an_unprivileged_owner_can_lock_with_any_umask)
+{
+	char path[] = "x.pid";
+
+	SKIP_UNLESS_ROOT();
+	set_way(_i);
+	ck_assert_int_eq(chmod(".", 0777), 0);
+	ck_assert_int_eq(as_nobody(lock_with_strictest_umask, path), 0);
+	steer_reset();
+}
+
+static void expect_eperm(void *path)
+{
+	REQUIRE(trylock(path) == -EPERM);
+}
+
+TEST_BOTH_WAYS(anothers_stale_file_in_a_sticky_directory_is_eperm)
+{
+	char path[] = "x.pid";
+
+	SKIP_UNLESS_ROOT();
+	set_way(_i);
+	ck_assert_int_eq(chmod(".", 01777), 0);
+	write_stale("x.pid");
+	ck_assert_int_eq(as_nobody(expect_eperm, path), 0);
+	ck_assert_str_eq(list_dir("."), "x.pid ");
+	ck_assert_int_eq(check("x.pid"), LOCKFILE_PID_ERR_PROCESS_DEAD);
+	ck_assert_int_eq(trylock("x.pid"), 0);
+	steer_reset();
+}
+
+TEST_BOTH_WAYS(a_read_only_file_system_is_erofs_but_a_held_lock_there_is_busy)
+{
+	struct holder holder;
+	char path[] = "m/x.pid";
+
+	private_mounts();
+	set_way(_i);
+	mount_tmpfs("m", "size=1m");
+	holder = holder_start(path);
+	ck_assert_int_eq(holder_do(&holder, "trylock"), 0);
+	make_read_only("m");
+	expect_busy(path);
+	ck_assert_int_eq(holder_do(&holder, "unlock"), -EROFS);
+	ck_assert_int_eq(holder_do(&holder, "verify"), 0);
+	unmount("m");
+	ck_assert_int_eq(holder_do(&holder, "unlock"), 0);
+	make_read_only("m");
+	ck_assert_int_eq(trylock(path), -EROFS);
+	ck_assert_int_eq(check(path), 0);
+	unmount("m");
+	write_stale(path);
+	make_read_only("m");
+	ck_assert_int_eq(trylock(path), -EROFS);
+	ck_assert_int_eq(check(path), LOCKFILE_PID_ERR_PROCESS_DEAD);
+	unmount("m");
+	holder_end(&holder);
+	unmount("m");
+	ck_assert_int_eq(rmdir("m"), 0);
+	steer_reset();
+}
+
+static void fill_inodes(void)
+{
+	char name[32];
+	int i = 0, fd;
+
+	do {
+		snprintf(name, sizeof(name), "m/full%d", i++);
+		fd = open(name, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
+		close(fd);
+	} while (fd >= 0);
+}
+
+static void fill_blocks(void)
+{
+	fill_up("m/full");
+}
+
+static const struct {
+	const char *options;
+	void (*fill)(void);
+	int no_tmpfile;
+} full_disks[] = {
+	{ "size=64k", fill_blocks, 0 },
+	{ "size=64k", fill_blocks, EOPNOTSUPP },
+	{ "nr_inodes=8,size=1m", fill_inodes, 0 },
+	{ "nr_inodes=8,size=1m", fill_inodes, EOPNOTSUPP },
+};
+
+TEST_EACH(a_full_disk_is_enospc_but_a_held_lock_there_is_busy_and_is_released, full_disks)
+{
+	struct lockfile_pid *lock;
+	struct holder holder;
+	char *before, path[] = "m/x.pid";
+
+	private_mounts();
+	mount_tmpfs("m", full_disks[_i].options);
+	steer_reset();
+	steer_no_tmpfile(full_disks[_i].no_tmpfile);
+	lock = new_lock(path);
+	holder = holder_start(path);
+	ck_assert_int_eq(holder_do(&holder, "trylock"), 0);
+	full_disks[_i].fill();
+	expect_busy(path);
+	ck_assert_int_eq(holder_do(&holder, "unlock"), 0);
+	full_disks[_i].fill();
+	before = strdup(list_dir("m"));
+	ck_assert_int_eq(lockfile_pid_trylock(lock), -ENOSPC);
+	ck_assert_int_eq(lockfile_pid_lock(lock), -ENOSPC);
+	ck_assert_str_eq(list_dir("m"), before);
+	ck_assert_int_eq(lockfile_pid_verify(lock), LOCKFILE_PID_ERR_ROGUE_DELETION);
+	free(before);
+	lockfile_pid_free(lock);
+	holder_end(&holder);
+	unmount("m");
+	ck_assert_int_eq(rmdir("m"), 0);
+	steer_reset();
+}
+
+TEST_BOTH_WAYS(a_stale_file_on_a_full_disk_stays_for_who_has_room)
+{
+	private_mounts();
+	set_way(_i);
+	mount_tmpfs("m", "size=64k");
+	write_stale("m/x.pid");
+	fill_up("m/full");
+	ck_assert_int_eq(trylock("m/x.pid"), -ENOSPC);
+	ck_assert_str_eq(list_dir("m"), "full x.pid ");
+	ck_assert_int_eq(truncate("m/full", 0), 0);
+	ck_assert_int_eq(trylock("m/x.pid"), 0);
+	ck_assert_str_eq(list_dir("m"), "full ");
+	unmount("m");
+	ck_assert_int_eq(rmdir("m"), 0);
+	steer_reset();
+}
+
+/* Descriptors. */
+
+static void expect_emfile(void *argument)
+{
+	struct lockfile_pid *lock = *(struct lockfile_pid **)argument, *held;
+	struct rlimit limit;
+	pid_t pid;
+
+	REQUIRE(lockfile_pid_new(&held, "y.pid") == 0);
+	REQUIRE(lockfile_pid_trylock(held) == 0);
+	REQUIRE(getrlimit(RLIMIT_NOFILE, &limit) == 0);
+	limit.rlim_cur = 0;
+	REQUIRE(setrlimit(RLIMIT_NOFILE, &limit) == 0);
+	REQUIRE(lockfile_pid_trylock(lock) == -EMFILE);
+	REQUIRE(lockfile_pid_lock(lock) == -EMFILE);
+	REQUIRE(lockfile_pid_check(lock, &pid) == -EMFILE);
+	REQUIRE(lockfile_pid_verify(held) == -EMFILE);
+	REQUIRE(lockfile_pid_unlock(held) == -EMFILE);
+	limit.rlim_cur = limit.rlim_max;
+	REQUIRE(setrlimit(RLIMIT_NOFILE, &limit) == 0);
+	REQUIRE(lockfile_pid_verify(held) == 0);
+	REQUIRE(lockfile_pid_trylock(lock) == 0);
+	REQUIRE(lockfile_pid_unlock(lock) == 0);
+	REQUIRE(lockfile_pid_unlock(held) == 0);
+	lockfile_pid_free(held);
+}
+
+TEST_BOTH_WAYS(no_descriptor_left_is_emfile_and_changes_nothing)
+{
+	struct lockfile_pid *lock = new_lock("x.pid");
+
+	set_way(_i);
+	ck_assert_int_eq(in_child(expect_emfile, &lock), 0);
+	lockfile_pid_free(lock);
+	steer_reset();
+}

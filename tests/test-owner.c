@@ -1,0 +1,557 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include <config.h>
+
+#include "common.h"
+#include "forge.h"
+#include "owner.h"
+#include "steer.h"
+#include "sys.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/sched.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define PIDFS_TYPE 0x50494446UL
+
+/* Who we are. */
+
+static bool has_pidfs(void)
+{
+	unsigned long type = 0;
+	int fd = sys_pidfd_open(getpid());
+
+	if (fd < 0)
+		return false;
+	sys_fstatfs_type(fd, &type);
+	close(fd);
+	return type == PIDFS_TYPE;
+}
+
+TEST(self_is_complete)
+{
+	static const unsigned char unknown[BOOT_ID_SIZE];
+	struct owner self;
+
+	memset(&self, 0, sizeof(self));
+	owner_self(&self);
+	ck_assert_int_eq(self.pid, getpid());
+	ck_assert_uint_ne(self.pid_namespace, 0);
+	ck_assert_int_eq(self.time_namespace != 0, exists("/proc/self/ns/time"));
+	ck_assert_uint_ne(self.start, 0);
+	ck_assert_int_eq(self.pidfd_inode != 0, has_pidfs());
+	ck_assert(memcmp(self.boot, unknown, BOOT_ID_SIZE) != 0);
+}
+
+TEST(boot_is_the_uuid_of_the_kernel)
+{
+	char expected[64] = "", text[80];
+	struct owner self;
+
+	owner_self(&self);
+	for (int i = 0; i < BOOT_ID_SIZE; i++)
+		snprintf(expected + strlen(expected), sizeof(expected) - strlen(expected), "%s%02x",
+		         i == 4 || i == 6 || i == 8 || i == 10 ? "-" : "", self.boot[i]);
+	snprintf(text, sizeof(text), "%s\n", expected);
+	ck_assert_str_eq(read_file("/proc/sys/kernel/random/boot_id"), text);
+}
+
+static void assert_same(const struct owner *a, const struct owner *b)
+{
+	ck_assert_int_eq(a->pid, b->pid);
+	ck_assert_uint_eq(a->pid_namespace, b->pid_namespace);
+	ck_assert_uint_eq(a->time_namespace, b->time_namespace);
+	ck_assert_uint_eq(a->start, b->start);
+	ck_assert_uint_eq(a->pidfd_inode, b->pidfd_inode);
+	ck_assert_mem_eq(a->boot, b->boot, BOOT_ID_SIZE);
+}
+
+TEST(self_is_the_same_each_time_and_another_in_a_child)
+{
+	struct record child = forge_living_record();
+	struct owner first, second;
+
+	owner_self(&first);
+	owner_self(&second);
+	assert_same(&first, &second);
+	ck_assert_int_ne(child.owner.pid, first.pid);
+	if (first.pidfd_inode != 0)
+		ck_assert_uint_ne(child.owner.pidfd_inode, first.pidfd_inode);
+	ck_assert(owner_same_boot(&child.owner, &first));
+	ck_assert(owner_same_pids(&child.owner, &first));
+	forge_end();
+}
+
+TEST(without_proc_self_knows_its_pid_and_claims_nothing)
+{
+	struct owner self;
+
+	steer_reset();
+	steer_no_proc();
+	owner_self(&self);
+	ck_assert_int_eq(self.pid, getpid());
+	ck_assert_uint_eq(self.start, 0);
+	ck_assert_uint_eq(self.pid_namespace, 0);
+	ck_assert_uint_eq(self.time_namespace, 0);
+	ck_assert(!owner_same_boot(&self, &self));
+	ck_assert(!owner_same_pids(&self, &self));
+	ck_assert_int_eq(owner_state(&self, &self), OWNER_UNKNOWN);
+	steer_reset();
+}
+
+TEST(proc_of_another_pid_namespace_is_not_asked_for_start_times)
+{
+	struct owner self;
+
+	steer_reset();
+	steer_result("sys_getpid", EVERY, 1); /* what we are in a namespace of our own */
+	owner_self(&self);
+	steer_reset();
+	ck_assert_int_eq(self.pid, 1);
+	ck_assert_uint_eq(self.start, 0);
+}
+
+TEST(inode_that_all_pidfds_share_tells_nothing)
+{
+	struct owner self;
+
+	steer_reset();
+	steer_no_pidfs();
+	owner_self(&self);
+	ck_assert_uint_eq(self.pidfd_inode, 0);
+	ck_assert_int_eq(owner_state(&self, &self), OWNER_ALIVE);
+	steer_reset();
+}
+
+TEST(descriptors_do_not_leak)
+{
+	pid_t dead = dead_pid();
+	int before = count_descriptors();
+	struct owner self;
+
+	for (int i = 0; i < 10; i++) {
+		owner_self(&self);
+		ck_assert(owner_pid_alive(getppid()));
+		ck_assert(!owner_pid_alive(dead));
+		ck_assert_int_eq(owner_state(&self, &self), OWNER_ALIVE);
+	}
+	ck_assert_int_eq(count_descriptors(), before);
+}
+
+/* Is it alive?  Each is asked by a pidfd, and where that is refused. */
+
+static const int refusals[] = { 0, EPERM, ENOSYS, EMFILE, ENFILE, ENOMEM };
+
+static void refuse(int error)
+{
+	steer_reset();
+	if (error)
+		steer_result("sys_pidfd_open", EVERY, -error);
+}
+
+TEST_EACH(living_process_is_alive, refusals)
+{
+	struct record child = forge_living_record();
+
+	refuse(refusals[_i]);
+	ck_assert(owner_pid_alive(child.owner.pid));
+	ck_assert(owner_pid_alive(getpid()));
+	ck_assert(owner_pid_alive(1));
+	forge_end();
+	steer_reset();
+}
+
+TEST_EACH(process_that_is_gone_is_dead, refusals)
+{
+	pid_t pid = dead_pid();
+
+	refuse(refusals[_i]);
+	ck_assert(!owner_pid_alive(pid));
+	steer_reset();
+}
+
+TEST_EACH(zombie_is_dead, refusals)
+{
+	struct record zombie = forge_zombie_record();
+
+	refuse(refusals[_i]);
+	ck_assert(!owner_pid_alive(zombie.owner.pid));
+	forge_end();
+	steer_reset();
+}
+
+static int thread_pipe[2];
+
+static void *tell_and_stay(void *unused)
+{
+	pid_t tid = (pid_t)syscall(SYS_gettid);
+
+	(void)unused;
+	if (write(thread_pipe[1], &tid, sizeof(tid)) != sizeof(tid))
+		_exit(1);
+	while (true)
+		pause();
+	return NULL;
+}
+
+/* A child with two threads; the first may end.  Returns its PID. */
+static pid_t two_threads(bool leader_ends, pid_t *ret_tid)
+{
+	pthread_t thread;
+	pid_t pid;
+
+	ck_assert_int_eq(pipe2(thread_pipe, O_CLOEXEC), 0);
+	pid = fork();
+	ck_assert_int_ge(pid, 0);
+	if (pid == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		if (pthread_create(&thread, NULL, tell_and_stay, NULL) != 0)
+			_exit(1);
+		if (leader_ends)
+			syscall(SYS_exit, 0);
+		pthread_join(thread, NULL);
+	}
+	ck_assert_int_eq(read(thread_pipe[0], ret_tid, sizeof(*ret_tid)), sizeof(*ret_tid));
+	close(thread_pipe[0]);
+	close(thread_pipe[1]);
+	return pid;
+}
+
+static void end_child(pid_t pid)
+{
+	ck_assert_int_eq(kill(pid, SIGKILL), 0);
+	ck_assert_int_eq(waitpid(pid, NULL, 0), pid);
+}
+
+static void wait_for_state(pid_t pid, const char *state)
+{
+	char name[64];
+
+	snprintf(name, sizeof(name), "/proc/%d/status", (int)pid);
+	while (!strstr(read_file(name), state))
+		sched_yield();
+}
+
+TEST_EACH(process_whose_first_thread_has_exited_is_alive, refusals)
+{
+	pid_t tid, pid = two_threads(true, &tid);
+
+	wait_for_state(pid, "State:\tZ");
+	refuse(refusals[_i]);
+	ck_assert(owner_pid_alive(pid));
+	end_child(pid);
+	steer_reset();
+}
+
+TEST_EACH(number_of_a_mere_thread_is_dead, refusals)
+{
+	pid_t tid, pid = two_threads(false, &tid);
+
+	refuse(refusals[_i]);
+	ck_assert_int_ne(tid, pid);
+	ck_assert(owner_pid_alive(pid));
+	ck_assert(!owner_pid_alive(tid));
+	end_child(pid);
+	steer_reset();
+}
+
+/* What pidfd_open(2) says of a thread's number depends on the kernel. */
+static const int thread_errors[] = { EINVAL, ENOENT };
+
+TEST_EACH(number_of_a_thread_is_dead_on_every_kernel, thread_errors)
+{
+	pid_t tid, pid = two_threads(false, &tid);
+
+	steer_reset();
+	steer_result("sys_pidfd_open", EVERY, -thread_errors[_i]);
+	steer_no_proc(); /* which would tell as well */
+	ck_assert(!owner_pid_alive(tid));
+	end_child(pid);
+	steer_reset();
+}
+
+TEST(process_that_may_not_be_signalled_is_alive)
+{
+	steer_reset();
+	steer_result("sys_pidfd_open", EVERY, -EPERM);
+	steer_result("sys_kill", EVERY, -EPERM);
+	ck_assert(owner_pid_alive(1));
+	steer_no_proc();
+	ck_assert(owner_pid_alive(1));
+	steer_reset();
+}
+
+static void ask_as_nobody(void *pid)
+{
+	if (setresuid(65534, 65534, 65534) < 0)
+		_exit(2);
+	steer_result("sys_pidfd_open", EVERY, -EPERM);
+	_exit(owner_pid_alive(*(pid_t *)pid) ? 0 : 1);
+}
+
+TEST(process_of_another_user_is_alive)
+{
+	pid_t pid = getpid();
+
+	SKIP_UNLESS_ROOT();
+	steer_reset();
+	ck_assert_int_eq(in_child(ask_as_nobody, &pid), 0);
+}
+
+TEST(without_proc_and_pidfds_only_the_missing_are_dead)
+{
+	struct record child = forge_living_record(), zombie = forge_zombie_record();
+	pid_t dead = dead_pid();
+
+	steer_reset();
+	steer_no_proc();
+	steer_result("sys_pidfd_open", EVERY, -ENOSYS);
+	ck_assert(owner_pid_alive(child.owner.pid));
+	ck_assert(owner_pid_alive(zombie.owner.pid)); /* cannot tell */
+	ck_assert(!owner_pid_alive(dead));
+	forge_end();
+	steer_reset();
+}
+
+/* What has become of a recorded process? */
+
+TEST_EACH(state_of_a_recorded_process, refusals)
+{
+	struct record living = forge_living_record(), zombie = forge_zombie_record();
+	struct record dead = forge_dead_record();
+	struct owner self;
+
+	owner_self(&self);
+	refuse(refusals[_i]);
+	ck_assert_int_eq(owner_state(&living.owner, &self), OWNER_ALIVE);
+	ck_assert_int_eq(owner_state(&zombie.owner, &self), OWNER_DEAD);
+	ck_assert_int_eq(owner_state(&dead.owner, &self), OWNER_DEAD);
+	ck_assert_int_eq(owner_state(&self, &self), OWNER_ALIVE);
+	forge_end();
+	steer_reset();
+}
+
+static void no_inode(struct owner *recorded, struct owner *self)
+{
+	(void)self;
+	recorded->pidfd_inode = 0;
+}
+
+static void no_inode_of_ours(struct owner *recorded, struct owner *self)
+{
+	(void)recorded;
+	self->pidfd_inode = 0;
+}
+
+static void other_inode(struct owner *recorded, struct owner *self)
+{
+	/* a kernel without pidfs tells by the start time */
+	if (self->pidfd_inode != 0)
+		recorded->pidfd_inode++;
+	else
+		recorded->start--;
+}
+
+static void other_start(struct owner *recorded, struct owner *self)
+{
+	no_inode(recorded, self);
+	recorded->start--;
+}
+
+static void other_start_by_our_lack(struct owner *recorded, struct owner *self)
+{
+	no_inode_of_ours(recorded, self);
+	recorded->start--;
+}
+
+static void no_start(struct owner *recorded, struct owner *self)
+{
+	no_inode(recorded, self);
+	recorded->start = 0;
+}
+
+static void no_start_of_ours(struct owner *recorded, struct owner *self)
+{
+	no_inode(recorded, self);
+	self->start = 0;
+}
+
+static void other_time_namespace(struct owner *recorded, struct owner *self)
+{
+	no_inode(recorded, self);
+	recorded->time_namespace++;
+}
+
+static void other_pid_namespace(struct owner *recorded, struct owner *self)
+{
+	(void)self;
+	recorded->pid_namespace++;
+}
+
+static void unknown_pid_namespaces(struct owner *recorded, struct owner *self)
+{
+	recorded->pid_namespace = self->pid_namespace = 0;
+}
+
+static void other_boot(struct owner *recorded, struct owner *self)
+{
+	(void)self;
+	recorded->boot[BOOT_ID_SIZE - 1] ^= 1;
+}
+
+static void unknown_boots(struct owner *recorded, struct owner *self)
+{
+	memset(recorded->boot, 0, BOOT_ID_SIZE);
+	memset(self->boot, 0, BOOT_ID_SIZE);
+}
+
+static const struct {
+	void (*change)(struct owner *recorded, struct owner *self);
+	enum owner_state state;
+} changes[] = {
+	{ no_inode, OWNER_ALIVE },
+	{ no_inode_of_ours, OWNER_ALIVE },
+	{ other_inode, OWNER_DEAD },
+	{ other_start, OWNER_DEAD },
+	{ other_start_by_our_lack, OWNER_DEAD },
+	{ no_start, OWNER_UNKNOWN },
+	{ no_start_of_ours, OWNER_UNKNOWN },
+	{ other_time_namespace, OWNER_UNKNOWN },
+	{ other_pid_namespace, OWNER_UNKNOWN },
+	{ unknown_pid_namespaces, OWNER_UNKNOWN },
+	{ other_boot, OWNER_UNKNOWN },
+	{ unknown_boots, OWNER_UNKNOWN },
+};
+
+TEST_EACH(recorded_process_is_told_from_others, changes)
+{
+	struct record living = forge_living_record();
+	struct owner self;
+
+	steer_reset();
+	owner_self(&self);
+	changes[_i].change(&living.owner, &self);
+	ck_assert_int_eq(owner_state(&living.owner, &self), changes[_i].state);
+	forge_end();
+}
+
+TEST(other_time_namespace_does_not_matter_where_there_is_a_pidfs)
+{
+	struct record living = forge_living_record();
+	struct owner self;
+
+	owner_self(&self);
+	if (self.pidfd_inode == 0) {
+		forge_end();
+		SKIP("needs Linux 6.9");
+	}
+	living.owner.time_namespace++;
+	living.owner.start = 0;
+	ck_assert_int_eq(owner_state(&living.owner, &self), OWNER_ALIVE);
+	living.owner.pidfd_inode++;
+	ck_assert_int_eq(owner_state(&living.owner, &self), OWNER_DEAD);
+	forge_end();
+}
+
+TEST(where_pidfds_are_refused_the_start_time_decides)
+{
+	struct record living = forge_living_record();
+	struct owner self;
+
+	owner_self(&self);
+	steer_reset();
+	steer_result("sys_pidfd_open", EVERY, -EPERM);
+	living.owner.pidfd_inode++; /* nobody can see it now */
+	ck_assert_int_eq(owner_state(&living.owner, &self), OWNER_ALIVE);
+	living.owner.start--;
+	ck_assert_int_eq(owner_state(&living.owner, &self), OWNER_DEAD);
+	forge_end();
+	steer_reset();
+}
+
+TEST(process_whose_start_time_cannot_be_read_is_alive)
+{
+	struct record living = forge_living_record();
+	struct owner self;
+
+	owner_self(&self);
+	steer_reset();
+	living.owner.pidfd_inode = 0;
+	living.owner.start--;
+	steer_no_proc();
+	ck_assert_int_eq(owner_state(&living.owner, &self), OWNER_ALIVE);
+	forge_end();
+	steer_reset();
+}
+
+/* A process with a chosen PID, which tells who it is; or -1. */
+static pid_t make_with_pid(pid_t pid, struct owner *ret)
+{
+	struct clone_args args = {
+		.exit_signal = SIGCHLD,
+		.set_tid = (uint64_t)(uintptr_t)&pid,
+		.set_tid_size = 1,
+	};
+	int ends[2];
+	pid_t child;
+
+	ck_assert_int_eq(pipe2(ends, O_CLOEXEC), 0);
+	child = (pid_t)syscall(SYS_clone3, &args, sizeof(args));
+	if (child == 0) {
+		struct owner self;
+
+		memset(&self, 0, sizeof(self));
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		owner_self(&self);
+		if (write(ends[1], &self, sizeof(self)) != sizeof(self))
+			_exit(1);
+		while (true)
+			pause();
+	}
+	close(ends[1]);
+	if (child > 0)
+		ck_assert_int_eq(read(ends[0], ret, sizeof(*ret)), sizeof(*ret));
+	close(ends[0]);
+	return child;
+}
+
+/* The same number again, some clock tick later. */
+static bool reuse(const struct owner *recorded, struct owner *ret)
+{
+	while (make_with_pid(recorded->pid, ret) == recorded->pid) {
+		if (ret->start != recorded->start)
+			return true;
+		end_child(recorded->pid);
+	}
+	return false;
+}
+
+TEST(process_that_got_the_recorded_pid_is_not_the_recorded_one)
+{
+	struct record dead = forge_dead_record();
+	struct owner self, by_start = dead.owner, other;
+
+	SKIP_UNLESS_ROOT();
+	steer_reset();
+	owner_self(&self);
+	if (!reuse(&dead.owner, &other))
+		SKIP("PIDs cannot be chosen here");
+	ck_assert_int_eq(other.pid, dead.owner.pid);
+	ck_assert(owner_pid_alive(other.pid));
+	ck_assert_int_eq(owner_state(&other, &self), OWNER_ALIVE);
+	ck_assert_int_eq(owner_state(&dead.owner, &self), OWNER_DEAD);
+	by_start.pidfd_inode = 0;
+	ck_assert_int_eq(owner_state(&by_start, &self), OWNER_DEAD);
+	steer_result("sys_pidfd_open", EVERY, -ENOSYS);
+	ck_assert_int_eq(owner_state(&dead.owner, &self), OWNER_DEAD);
+	end_child(other.pid);
+	steer_reset();
+}

@@ -1,0 +1,506 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The first two tests need a process in which the library was never used; so do
+ * they leave it, for runs of all tests in one process.
+ */
+#include <config.h>
+
+#include "common.h"
+#include "forge.h"
+#include "pidfile.h"
+#include "process.h"
+#include "steer.h"
+#include "sys.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <lockfile-pid.h>
+#include <pthread.h>
+#include <sched.h>
+#include <semaphore.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define FILE_NAME "x.pid"
+
+TEST(new_without_memory_says_so)
+{
+	struct lockfile_pid *lock = NULL;
+
+	steer_reset();
+	steer_result("sys_map_wiped", 1, 0);
+	ck_assert_int_eq(lockfile_pid_new(&lock, FILE_NAME), -ENOMEM);
+	ck_assert_ptr_null(lock);
+	steer_reset();
+}
+
+/* A child that calls no handlers of pthread_atfork(3). */
+static pid_t raw_fork(void)
+{
+	pid_t pid = (pid_t)syscall(SYS_clone, SIGCHLD, NULL, NULL, NULL, NULL);
+
+	ck_assert_int_ge(pid, 0);
+	return pid;
+}
+
+static int exit_status(pid_t pid)
+{
+	int status;
+
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+/* Only exit statuses: in such a child much of the C library is out of order. */
+static int try_in_raw_child(struct pidfile *file)
+{
+	struct owner self;
+
+	process_self(&self);
+	if (self.pid != getpid())
+		return 10;
+	if (pidfile_is_of_process(file))
+		return 11;
+	if (pidfile_find_nonce(file->nonce))
+		return 12;
+	if (pidfile_find_inode(file->dev, file->ino))
+		return 13;
+	return 0;
+}
+
+static void check_raw_child(void *unused)
+{
+	struct pidfile file = PIDFILE_NONE;
+	uint64_t nonce;
+	pid_t pid;
+
+	(void)unused;
+	ck_assert_int_eq(process_init(), 0);
+	ck_assert_int_eq(pidfile_make_named(&file, AT_FDCWD, FILE_NAME, 0644), 0);
+	ck_assert(pidfile_is_of_process(&file));
+	nonce = process_nonce();
+	pid = raw_fork();
+	if (pid == 0)
+		_exit(process_nonce() == nonce ? 14 : try_in_raw_child(&file));
+	ck_assert_int_eq(exit_status(pid), 0);
+	ck_assert(pidfile_is_of_process(&file));
+	ck_assert(pidfile_find_nonce(file.nonce));
+	ck_assert(pidfile_find_inode(file.dev, file.ino));
+	pidfile_drop(&file);
+	unlink(FILE_NAME);
+}
+
+TEST(where_memory_cannot_be_wiped_the_pid_tells_a_child)
+{
+	steer_reset();
+	steer_no_wipe();
+	ck_assert_int_eq(in_child(check_raw_child, NULL), 0);
+	steer_reset();
+}
+
+TEST(child_of_a_raw_clone_is_no_holder)
+{
+	steer_reset();
+	ck_assert_int_eq(in_child(check_raw_child, NULL), 0);
+}
+
+TEST(second_init_does_nothing)
+{
+	steer_reset();
+	ck_assert_int_eq(process_init(), 0);
+	ck_assert_int_eq(process_init(), 0);
+	ck_assert_int_le(steer_count("sys_map_wiped"), 1);
+}
+
+TEST(self_is_looked_up_once_in_each_process)
+{
+	struct owner first, second;
+	int calls;
+
+	ck_assert_int_eq(process_init(), 0);
+	process_self(&first);
+	steer_reset();
+	process_self(&second);
+	calls = steer_count("sys_openat") + steer_count("sys_readlinkat");
+	ck_assert_int_eq(calls, 0);
+	ck_assert_int_eq(first.pid, getpid());
+	ck_assert_uint_eq(first.start, second.start);
+}
+
+/* Forks. */
+
+static void make(struct pidfile *file)
+{
+	*file = (struct pidfile)PIDFILE_NONE;
+	ck_assert_int_eq(process_init(), 0);
+	ck_assert_int_eq(pidfile_make_named(file, AT_FDCWD, FILE_NAME, 0644), 0);
+}
+
+static void end(struct pidfile *file)
+{
+	pidfile_drop(file);
+	ck_assert_int_eq(unlink(FILE_NAME), 0);
+}
+
+TEST(fork_closes_the_files_in_the_child)
+{
+	int before = count_descriptors();
+	struct pidfile file;
+	pid_t pid;
+
+	make(&file);
+	pid = fork();
+	if (pid == 0)
+		_exit(file.descriptor.fd != -1 || count_descriptors() != before);
+	ck_assert_int_ge(pid, 0);
+	ck_assert_int_eq(exit_status(pid), 0);
+	ck_assert(pidfile_is_of_process(&file));
+	end(&file);
+}
+
+struct expectation {
+	struct pidfile *files;
+	int fds[3];
+};
+
+/* The first file's number has become another file's, the second's is closed. */
+static void check_forked(void *argument)
+{
+	const struct expectation *expected = argument;
+	struct owner self;
+
+	for (int i = 0; i < 3; i++) {
+		if (expected->files[i].descriptor.fd != -1 || pidfile_is_of_process(&expected->files[i]))
+			_exit(10 + i);
+		if (pidfile_find_nonce(expected->files[i].nonce))
+			_exit(20 + i);
+	}
+	if (fcntl(expected->fds[0], F_GETFD) < 0)
+		_exit(30);
+	if (fcntl(expected->fds[2], F_GETFD) >= 0)
+		_exit(31);
+	process_self(&self);
+	_exit(self.pid == getpid() ? 0 : 32);
+}
+
+TEST(fork_closes_nothing_that_is_not_the_librarys)
+{
+	static const char *const names[] = { "a", "b", "c" };
+	struct pidfile files[3] = { PIDFILE_NONE, PIDFILE_NONE, PIDFILE_NONE };
+	struct expectation expected = { .files = files };
+	int other;
+
+	ck_assert_int_eq(process_init(), 0);
+	for (int i = 0; i < 3; i++) {
+		ck_assert_int_eq(pidfile_make_named(&files[i], AT_FDCWD, names[i], 0644), 0);
+		expected.fds[i] = files[i].descriptor.fd;
+	}
+	other = open("/dev/null", O_RDWR | O_CLOEXEC);
+	ck_assert_int_eq(dup3(other, files[0].descriptor.fd, O_CLOEXEC), files[0].descriptor.fd);
+	close(files[1].descriptor.fd);
+	ck_assert_int_eq(in_child(check_forked, &expected), 0);
+	for (int i = 0; i < 3; i++) {
+		pidfile_drop(&files[i]);
+		unlink(names[i]);
+	}
+	close(expected.fds[0]);
+	close(other);
+}
+
+static void make_and_end_one(void *unused)
+{
+	struct pidfile file;
+
+	(void)unused;
+	make(&file);
+	if (!pidfile_is_of_process(&file) || !pidfile_find_nonce(file.nonce))
+		_exit(1);
+	end(&file);
+}
+
+TEST(child_makes_files_of_its_own)
+{
+	struct pidfile file;
+
+	make(&file);
+	ck_assert_int_eq(rename(FILE_NAME, "parents.pid"), 0);
+	ck_assert_int_eq(in_child(make_and_end_one, NULL), 0);
+	ck_assert(pidfile_has_fd(&file));
+	pidfile_drop(&file);
+	unlink("parents.pid");
+}
+
+/* At each call that one thread makes for a file, another forks. */
+
+#define FORKS 256
+
+static struct {
+	sem_t wanted;
+	atomic_int begun, done; /* so many forks */
+	atomic_bool stop;
+	atomic_int tid;
+	int up[2], life[2];
+	pid_t children[FORKS];
+} forker;
+
+static void stay_until_the_end(void)
+{
+	char end;
+
+	close(forker.life[1]);
+	if (write(forker.up[1], "", 1) != 1 || read(forker.life[0], &end, 1) != 0)
+		_exit(1);
+	_exit(0);
+}
+
+static void *fork_on_demand(void *unused)
+{
+	(void)unused;
+	forker.tid = (int)syscall(SYS_gettid);
+	for (int i = 0; i < FORKS; i++) {
+		sem_wait(&forker.wanted);
+		if (forker.stop)
+			break;
+		forker.begun++;
+		forker.children[i] = fork();
+		if (forker.children[i] == 0)
+			stay_until_the_end();
+		forker.done++;
+	}
+	return NULL;
+}
+
+/* Without stdio and malloc, whose locks a fork takes as well. */
+static bool forker_sleeps(void)
+{
+	char name[64], text[512], *state;
+	ssize_t n;
+	int fd;
+
+	snprintf(name, sizeof(name), "/proc/self/task/%d/stat", (int)forker.tid);
+	fd = open(name, O_RDONLY | O_CLOEXEC);
+	n = read(fd, text, sizeof(text) - 1);
+	close(fd);
+	text[n > 0 ? n : 0] = '\0';
+	state = strrchr(text, ')');
+	return state && state[2] == 'S';
+}
+
+/* Until it is done, or waits for us to leave the list of files alone. */
+static void let_fork(void *unused)
+{
+	int wanted = forker.done + 1;
+
+	(void)unused;
+	if (forker.begun != forker.done || wanted > FORKS)
+		return; /* it waits for us already */
+	sem_post(&forker.wanted);
+	while (forker.begun < wanted)
+		sched_yield();
+	while (forker.done < wanted && !forker_sleeps())
+		sched_yield();
+}
+
+static void start_forker(pthread_t *thread)
+{
+	ck_assert_int_eq(sem_init(&forker.wanted, 0, 0), 0);
+	ck_assert_int_eq(pipe2(forker.up, O_CLOEXEC), 0);
+	ck_assert_int_eq(pipe2(forker.life, O_CLOEXEC), 0);
+	ck_assert_int_eq(pthread_create(thread, NULL, fork_on_demand, NULL), 0);
+	while (forker.tid == 0)
+		sched_yield();
+}
+
+/* All children have told that they are up: their handlers have run. */
+static void stop_forker(pthread_t thread)
+{
+	char up;
+
+	forker.stop = true;
+	sem_post(&forker.wanted);
+	ck_assert_int_eq(pthread_join(thread, NULL), 0);
+	ck_assert_int_gt(forker.done, 0);
+	for (int i = 0; i < forker.done; i++)
+		ck_assert_int_eq(read(forker.up[0], &up, 1), 1);
+}
+
+static void end_children(void)
+{
+	close(forker.life[1]);
+	for (int i = 0; i < forker.done; i++)
+		ck_assert_int_eq(exit_status(forker.children[i]), 0);
+	close(forker.life[0]);
+	close(forker.up[0]);
+	close(forker.up[1]);
+	sem_destroy(&forker.wanted);
+	memset(&forker, 0, sizeof(forker));
+}
+
+static void work_unnamed(int *ret_fd)
+{
+	struct pidfile file = PIDFILE_NONE;
+
+	ck_assert_int_eq(pidfile_make_unnamed(&file, AT_FDCWD, ".", 0644), 0);
+	ck_assert_int_eq(pidfile_link(&file, AT_FDCWD, FILE_NAME), 0);
+	*ret_fd = open(FILE_NAME, O_RDONLY | O_CLOEXEC);
+	end(&file);
+}
+
+static void work_named(int *ret_fd)
+{
+	struct pidfile file = PIDFILE_NONE;
+
+	ck_assert_int_eq(pidfile_make_named(&file, AT_FDCWD, FILE_NAME, 0644), 0);
+	*ret_fd = open(FILE_NAME, O_RDONLY | O_CLOEXEC);
+	end(&file);
+}
+
+/* Clears a leftover, for which it is locked. */
+static void work_leftover(int *ret_fd)
+{
+	struct lockfile_pid *lock;
+
+	write_file(FILE_NAME, "");
+	forge_mtime(FILE_NAME, -10);
+	write_file(FILE_NAME ".takeover", "");
+	*ret_fd = open(FILE_NAME ".takeover", O_RDONLY | O_CLOEXEC);
+	ck_assert_int_eq(lockfile_pid_new(&lock, FILE_NAME), 0);
+	ck_assert_int_eq(lockfile_pid_trylock(lock), 0);
+	ck_assert_int_eq(lockfile_pid_unlock(lock), 0);
+	lockfile_pid_free(lock);
+}
+
+static void (*const works[])(int *) = { work_unnamed, work_named, work_leftover };
+
+TEST_EACH(fork_by_another_thread_takes_no_kernel_lock_along, works)
+{
+	pthread_t thread;
+	int fd;
+
+	ck_assert_int_eq(process_init(), 0);
+	start_forker(&thread);
+	steer_reset();
+	steer_before(ANY_CALL, EVERY, let_fork, NULL);
+	steer_after(ANY_CALL, EVERY, let_fork, NULL);
+	works[_i](&fd);
+	steer_reset();
+	ck_assert_int_ge(fd, 0);
+	stop_forker(thread);
+	ck_assert_int_eq(sys_is_write_locked(fd), 0);
+	end_children();
+	close(fd);
+}
+
+/* Random numbers. */
+
+#define NUMBERS 200
+
+static int compare(const void *a, const void *b)
+{
+	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+static void assert_distinct(uint64_t *numbers, size_t count)
+{
+	qsort(numbers, count, sizeof(numbers[0]), compare);
+	for (size_t i = 1; i < count; i++)
+		ck_assert_uint_ne(numbers[i - 1], numbers[i]);
+}
+
+TEST(each_number_is_another)
+{
+	uint64_t numbers[NUMBERS];
+
+	ck_assert_int_eq(process_init(), 0);
+	for (int i = 0; i < NUMBERS; i++)
+		numbers[i] = process_nonce();
+	assert_distinct(numbers, NUMBERS);
+}
+
+static const struct {
+	long long result;
+	pid_t (*make)(void);
+} generators[] = {
+	{ 0, fork }, { 0, raw_fork }, { -EAGAIN, fork }, { -ENOSYS, fork }, { 4, fork },
+};
+
+/* Each of some processes, the first one included, draws two. */
+TEST_EACH(each_number_is_another_in_each_process, generators)
+{
+	uint64_t numbers[NUMBERS];
+	int ends[2];
+
+	steer_reset();
+	ck_assert_int_eq(process_init(), 0);
+	if (generators[_i].result)
+		steer_result("sys_getrandom", EVERY, generators[_i].result);
+	ck_assert_int_eq(pipe2(ends, O_CLOEXEC), 0);
+	numbers[0] = process_nonce();
+	numbers[1] = process_nonce();
+	for (int i = 2; i < NUMBERS; i += 2) {
+		pid_t pid = generators[_i].make();
+
+		if (pid == 0) {
+			uint64_t pair[2] = { process_nonce(), process_nonce() };
+
+			_exit(write(ends[1], pair, sizeof(pair)) != sizeof(pair));
+		}
+		ck_assert_int_eq(exit_status(pid), 0);
+		ck_assert_int_eq(read(ends[0], &numbers[i], 16), 16);
+	}
+	close(ends[0]);
+	close(ends[1]);
+	assert_distinct(numbers, NUMBERS);
+	steer_reset();
+}
+
+/* The list. */
+
+static void assert_known(const struct pidfile *file, bool expected)
+{
+	ck_assert_int_eq(pidfile_is_of_process(file), expected);
+	ck_assert_int_eq(pidfile_find_nonce(file->nonce), expected);
+	ck_assert_int_eq(pidfile_find_inode(file->dev, file->ino), expected);
+}
+
+static const int orders[][3] = {
+	{ 0, 1, 2 }, { 0, 2, 1 }, { 1, 0, 2 }, { 1, 2, 0 }, { 2, 0, 1 }, { 2, 1, 0 },
+};
+
+TEST_EACH(files_leave_the_list_in_any_order, orders)
+{
+	static const char *const names[] = { "a", "b", "c" };
+	struct pidfile files[3];
+	bool known[3] = { true, true, true };
+
+	ck_assert_int_eq(process_init(), 0);
+	for (int i = 0; i < 3; i++)
+		ck_assert_int_eq(pidfile_make_named(&files[i], AT_FDCWD, names[i], 0644), 0);
+	for (int i = 0; i < 3; i++) {
+		pidfile_drop(&files[orders[_i][i]]);
+		known[orders[_i][i]] = false;
+		for (int j = 0; j < 3; j++)
+			assert_known(&files[j], known[j]);
+	}
+	for (int i = 0; i < 3; i++)
+		unlink(names[i]);
+}
+
+TEST(unknown_numbers_and_inodes_are_nobodys)
+{
+	struct pidfile file;
+
+	make(&file);
+	ck_assert(!pidfile_find_nonce(file.nonce + 1));
+	ck_assert(!pidfile_find_inode(file.dev, file.ino + 1));
+	ck_assert(!pidfile_find_inode(file.dev + 1, file.ino));
+	end(&file);
+}

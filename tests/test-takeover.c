@@ -1,0 +1,619 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Taking over what is stale, call by call.  How several do it at once is in
+ * test-interleave.c, what stands at PATH.takeover in test-leftover.c.
+ */
+#include <config.h>
+
+#include "common.h"
+#include "forge.h"
+#include "handle.h"
+#include "process.h"
+#include "steer.h"
+#include "sys.h"
+#include "takeover.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <lockfile-pid.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define PATH "x.pid"
+#define TAKEOVER PATH ".takeover"
+#define BUSY LOCKFILE_PID_ERR_BUSY
+#define INVALID LOCKFILE_PID_ERR_INVALID_PID
+
+/* The candidate has no name at first, or that of the takeover. */
+static const int ways[] = { 0, EOPNOTSUPP, EISDIR, EINVAL, ENOSYS, EPERM, EACCES };
+
+/* A handle, and the calls that a process makes once are made. */
+static struct lockfile_pid *begin(int way)
+{
+	struct lockfile_pid *lock;
+	struct owner self;
+
+	steer_reset();
+	ck_assert_int_eq(lockfile_pid_new(&lock, PATH), 0);
+	process_self(&self);
+	steer_reset();
+	steer_no_tmpfile(way);
+	return lock;
+}
+
+static void end(struct lockfile_pid *lock)
+{
+	steer_reset();
+	lockfile_pid_free(lock);
+	assert_nothing_left();
+}
+
+static void forge_stale(void)
+{
+	forge_foreign(PATH, dead_pid());
+}
+
+static void (*between)(void);
+static int acted;
+
+static void act(void *unused)
+{
+	(void)unused;
+	acted++;
+	between();
+}
+
+static void do_before(const char *call, int nth, void (*action)(void))
+{
+	acted = 0;
+	between = action;
+	steer_before(call, nth, act, NULL);
+}
+
+static void do_after(const char *call, int nth, void (*action)(void))
+{
+	acted = 0;
+	between = action;
+	steer_after(call, nth, act, NULL);
+}
+
+/* What goes well. */
+
+TEST_EACH(stale_file_is_replaced, ways)
+{
+	struct lockfile_pid *lock = begin(ways[_i]);
+
+	forge_stale();
+	ck_assert_int_eq(lockfile_pid_trylock(lock), 0);
+	assert_content(PATH, "%d\n", (int)getpid());
+	ck_assert_str_eq(list_dir("."), PATH " ");
+	ck_assert_int_eq(lockfile_pid_verify(lock), 0);
+	ck_assert_int_eq(lockfile_pid_unlock(lock), 0);
+	end(lock);
+}
+
+TEST_EACH(free_path_is_taken, ways)
+{
+	struct lockfile_pid *lock = begin(ways[_i]);
+
+	ck_assert_int_eq(lockfile_pid_trylock(lock), 0);
+	assert_content(PATH, "%d\n", (int)getpid());
+	ck_assert_str_eq(list_dir("."), PATH " ");
+	ck_assert_int_eq(lockfile_pid_verify(lock), 0);
+	ck_assert_int_eq(lockfile_pid_unlock(lock), 0);
+	end(lock);
+}
+
+static void assert_path_is_there(void)
+{
+	ck_assert(exists(PATH));
+}
+
+TEST_EACH(stale_file_is_replaced_in_one_step, ways)
+{
+	struct lockfile_pid *lock = begin(ways[_i]);
+
+	forge_stale();
+	do_before(ANY_CALL, EVERY, assert_path_is_there);
+	ck_assert_int_eq(lockfile_pid_trylock(lock), 0);
+	ck_assert_int_gt(acted, 0);
+	end(lock);
+}
+
+static void assert_locked(const char *name)
+{
+	int fd = open(name, O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return;
+	ck_assert_int_eq(sys_is_write_locked(fd), 1);
+	close(fd);
+}
+
+static void assert_candidate_is_locked(void)
+{
+	assert_locked(TAKEOVER);
+}
+
+TEST(candidate_is_locked_as_long_as_it_has_the_takeover_name)
+{
+	struct lockfile_pid *lock = begin(0);
+
+	forge_stale();
+	do_before(ANY_CALL, EVERY, assert_candidate_is_locked);
+	ck_assert_int_eq(lockfile_pid_trylock(lock), 0);
+	end(lock);
+}
+
+static void assert_path_is_locked(void)
+{
+	assert_locked(PATH);
+}
+
+TEST_EACH(lock_file_is_locked_whenever_it_can_be_seen, ways)
+{
+	struct lockfile_pid *lock = begin(ways[_i]);
+
+	do_before(ANY_CALL, EVERY, assert_path_is_locked);
+	ck_assert_int_eq(lockfile_pid_trylock(lock), 0);
+	ck_assert_int_eq(lockfile_pid_unlock(lock), 0);
+	end(lock);
+}
+
+/* Modes. */
+
+static mode_t mode_of(const char *name)
+{
+	struct stat st;
+
+	ck_assert_int_eq(lstat(name, &st), 0);
+	return st.st_mode & 07777;
+}
+
+static const struct {
+	mode_t umask;
+	unsigned int mode;
+	mode_t at_work, at_last;
+} modes[] = {
+	{ 022, 0644, 0600, 0644 }, { 022, 0666, 0600, 0644 }, { 022, 0600, 0600, 0600 },
+	{ 002, 0664, 0660, 0664 }, { 002, 0666, 0660, 0664 }, { 007, 0660, 0660, 0660 },
+	{ 0, 0777, 0660, 0777 },   { 077, 0666, 0600, 0600 }, { 027, 0646, 0600, 0640 },
+	{ 0, 0602, 0600, 0602 },
+};
+
+static mode_t mode_at_work;
+
+static void note_mode(void)
+{
+	mode_at_work = mode_of(TAKEOVER);
+}
+
+/* Before the second look at PATH. */
+static void check_modes(int way, int row, bool stale)
+{
+	struct lockfile_pid *lock = begin(way);
+	mode_t before = umask(modes[row].umask);
+
+	ck_assert_int_eq(lockfile_pid_set_mode(lock, modes[row].mode), 0);
+	mode_at_work = 0;
+	if (stale) {
+		forge_stale();
+		do_before("sys_pread", way ? 3 : 2, note_mode);
+	}
+	ck_assert_int_eq(lockfile_pid_trylock(lock), 0);
+	umask(before);
+	if (stale)
+		ck_assert_uint_eq(mode_at_work, modes[row].at_work);
+	ck_assert_uint_eq(mode_of(PATH), modes[row].at_last);
+	end(lock);
+}
+
+TEST_EACH(mode_is_strict_at_work_and_right_at_last, modes)
+{
+	for (int i = 0; i < 2; i++) {
+		check_modes(ways[i], _i, false);
+		check_modes(ways[i], _i, true);
+	}
+}
+
+/* The right is had by then. */
+TEST_EACH(failing_change_of_mode_leaves_nothing, ways)
+{
+	struct lockfile_pid *lock = begin(ways[_i]);
+	mode_t before = umask(002);
+	int descriptors = count_descriptors();
+
+	ck_assert_int_eq(lockfile_pid_set_mode(lock, 0664), 0);
+	for (int nth = 1; nth <= 3; nth++) {
+		steer_reset();
+		steer_no_tmpfile(ways[_i]);
+		forge_stale();
+		steer_result("sys_fchmod", nth, -EIO);
+		if (lockfile_pid_trylock(lock) == 0)
+			ck_assert_int_eq(lockfile_pid_unlock(lock), 0);
+		else
+			ck_assert_int_eq(unlink(PATH), 0);
+		ck_assert_int_eq(count_descriptors(), descriptors);
+		assert_nothing_left();
+	}
+	umask(before);
+	end(lock);
+}
+
+static void remove_path(void)
+{
+	ck_assert_int_eq(unlink(PATH), 0);
+}
+
+TEST(mode_is_right_where_the_stale_file_vanishes_meanwhile)
+{
+	struct lockfile_pid *lock = begin(0);
+
+	forge_stale();
+	do_before("sys_link_fd", 2, remove_path);
+	ck_assert_int_eq(lockfile_pid_trylock(lock), 0);
+	ck_assert_int_eq(acted, 1);
+	ck_assert_uint_eq(mode_of(PATH), 0644);
+	end(lock);
+}
+
+TEST(mode_is_right_where_another_gives_up_a_claim_meanwhile)
+{
+	struct lockfile_pid *lock = begin(0);
+
+	forge_stale();
+	write_file(TAKEOVER, "");
+	do_after("sys_unlinkat", 1, remove_path); /* of the leftover */
+	ck_assert_int_eq(lockfile_pid_trylock(lock), 0);
+	ck_assert_int_eq(acted, 1);
+	ck_assert_uint_eq(mode_of(PATH), 0644);
+	end(lock);
+}
+
+/* PATH changes after the verdict that it is stale. */
+
+static struct holder other;
+
+static void be_locked_by_another(void)
+{
+	unlink(PATH); /* its holder does that, and dies */
+	ck_assert_int_eq(holder_do(&other, "trylock"), 0);
+}
+
+/* The last look at PATH: after two verdicts, and after the name of the candidate. */
+static const struct {
+	int way, nth;
+} last_looks[] = { { 0, 4 }, { EOPNOTSUPP, 4 } };
+
+TEST_EACH(path_that_leads_elsewhere_after_the_verdict_is_kept, last_looks)
+{
+	struct lockfile_pid *lock = begin(last_looks[_i].way);
+
+	other = holder_start(PATH);
+	forge_stale();
+	do_before("sys_fstatat", last_looks[_i].nth, be_locked_by_another);
+	ck_assert_int_eq(lockfile_pid_trylock(lock), BUSY);
+	ck_assert_int_eq(acted, 1);
+	ck_assert_int_eq(holder_do(&other, "verify"), 0);
+	ck_assert_str_eq(list_dir("."), PATH " ");
+	holder_end(&other);
+	end(lock);
+}
+
+static struct stat judged;
+
+/* With the inode number of what was judged, if it is to be had. */
+static void be_locked_by_another_in_the_same_inode(void)
+{
+	struct stat st = { .st_ino = 0 };
+	char name[16];
+
+	remove_path();
+	for (int i = 0; i < 64 && st.st_ino != judged.st_ino; i++) {
+		snprintf(name, sizeof(name), "%d", i);
+		forge_foreign(name, 1);
+		ck_assert_int_eq(stat(name, &st), 0);
+	}
+	ck_assert_int_eq(rename(name, PATH), 0);
+	for (int i = 0; i < 64; i++) {
+		snprintf(name, sizeof(name), "%d", i);
+		unlink(name);
+	}
+}
+
+TEST_EACH(inode_number_of_what_was_judged_is_not_used_again, last_looks)
+{
+	struct lockfile_pid *lock = begin(last_looks[_i].way);
+
+	forge_stale();
+	ck_assert_int_eq(stat(PATH, &judged), 0);
+	do_before("sys_fstatat", last_looks[_i].nth, be_locked_by_another_in_the_same_inode);
+	ck_assert_int_eq(lockfile_pid_trylock(lock), BUSY);
+	ck_assert_int_eq(acted, 1);
+	assert_content(PATH, "1\n");
+	remove_path();
+	end(lock);
+}
+
+/* Between the first verdict and the claim another takes it over and lets go again. */
+static void become_alive(void)
+{
+	forge_foreign("new", 1);
+	ck_assert_int_eq(rename("new", PATH), 0);
+}
+
+static const struct {
+	const char *call;
+	int nth, way;
+} claims[] = {
+	{ "sys_link_fd", 2, 0 },
+	{ "sys_fstatat", 3, 0 },
+	{ "sys_fstatat", 2, EOPNOTSUPP },
+	{ "sys_fstatat", 3, EOPNOTSUPP },
+};
+
+TEST_EACH(path_is_judged_again_with_the_right_to_replace, claims)
+{
+	struct lockfile_pid *lock = begin(claims[_i].way);
+
+	forge_stale();
+	do_before(claims[_i].call, claims[_i].nth, become_alive);
+	ck_assert_int_eq(lockfile_pid_trylock(lock), BUSY);
+	ck_assert_int_eq(acted, 1);
+	assert_content(PATH, "1\n");
+	ck_assert_str_eq(list_dir("."), PATH " ");
+	remove_path();
+	end(lock);
+}
+
+static void become_directory(void)
+{
+	remove_path();
+	ck_assert_int_eq(mkdir(PATH, 0700), 0);
+}
+
+static void become_data(void)
+{
+	char data[101] = "";
+
+	memset(data, 'x', sizeof(data) - 1);
+	write_file(PATH, data);
+}
+
+static void (*const aliens[])(void) = { become_directory, become_data };
+
+TEST_EACH(path_that_became_no_lock_file_is_left_alone, claims)
+{
+	for (size_t i = 0; i < sizeof(aliens) / sizeof(aliens[0]); i++) {
+		struct lockfile_pid *lock = begin(claims[_i].way);
+
+		forge_stale();
+		do_before(claims[_i].call, claims[_i].nth, aliens[i]);
+		ck_assert_int_eq(lockfile_pid_trylock(lock), INVALID);
+		ck_assert_str_eq(list_dir("."), PATH " ");
+		ck_assert_int_eq(remove(PATH), 0);
+		end(lock);
+	}
+}
+
+static void free_then_locked(void)
+{
+	if (acted == 1)
+		remove_path();
+	else
+		be_locked_by_another();
+}
+
+/* Free when it was looked at, and not any more when the name is given. */
+TEST(path_that_is_free_for_a_moment_is_kept)
+{
+	struct lockfile_pid *lock = begin(0);
+
+	other = holder_start(PATH);
+	forge_stale();
+	do_before("sys_fstatat", 2, free_then_locked);
+	steer_before("sys_link_fd", 2, act, NULL);
+	ck_assert_int_eq(lockfile_pid_trylock(lock), BUSY);
+	ck_assert_int_eq(acted, 2);
+	ck_assert_int_eq(holder_do(&other, "verify"), 0);
+	holder_end(&other);
+	end(lock);
+}
+
+TEST_EACH(failing_last_look_is_an_error, last_looks)
+{
+	struct lockfile_pid *lock = begin(last_looks[_i].way);
+	pid_t dead = dead_pid();
+
+	forge_foreign(PATH, dead);
+	steer_result("sys_fstatat", last_looks[_i].nth, -EIO);
+	ck_assert_int_eq(lockfile_pid_trylock(lock), -EIO);
+	assert_content(PATH, "%d\n", (int)dead);
+	ck_assert_str_eq(list_dir("."), PATH " ");
+	remove_path();
+	end(lock);
+}
+
+/* A rename with an unclear answer, and then nobody knows where the file is. */
+TEST_EACH(failing_look_after_an_unclear_rename_is_an_error, last_looks)
+{
+	struct lockfile_pid *lock = begin(last_looks[_i].way);
+
+	forge_stale();
+	steer_result("sys_rename", 1, -ENOENT);
+	steer_result("sys_fstatat", last_looks[_i].nth + 1, -EIO);
+	ck_assert_int_eq(lockfile_pid_trylock(lock), -EIO);
+	ck_assert_str_eq(list_dir("."), PATH " ");
+	remove_path();
+	end(lock);
+}
+
+/* The rename was done: a failing look afterwards must not give the lock away. */
+TEST_EACH(failing_look_after_the_rename_does_not_matter, last_looks)
+{
+	struct lockfile_pid *lock = begin(last_looks[_i].way);
+
+	forge_stale();
+	steer_result("sys_fstatat", last_looks[_i].nth + 1, -EIO);
+	ck_assert_int_eq(lockfile_pid_trylock(lock), 0);
+	ck_assert_int_eq(lockfile_pid_verify(lock), 0);
+	end(lock);
+}
+
+/* Without a way to give a nameless file a name. */
+static const int link_errors[] = { ENOENT, EOPNOTSUPP };
+
+TEST_EACH(candidate_that_cannot_be_linked_is_made_by_name, link_errors)
+{
+	struct lockfile_pid *lock = begin(0);
+	int before = count_descriptors();
+
+	for (int stale = 0; stale < 2; stale++) {
+		if (stale)
+			forge_stale();
+		steer_result("sys_link_fd", EVERY, -link_errors[_i]);
+		steer_result("sys_link_proc", EVERY, -link_errors[_i]);
+		ck_assert_int_eq(lockfile_pid_trylock(lock), 0);
+		assert_content(PATH, "%d\n", (int)getpid());
+		ck_assert_int_eq(count_descriptors(), before + 1);
+		ck_assert_int_eq(lockfile_pid_unlock(lock), 0);
+		ck_assert_int_eq(count_descriptors(), before);
+	}
+	end(lock);
+}
+
+/* Giving up the right. */
+
+static void lose_the_name(void)
+{
+	ck_assert_int_eq(unlink(TAKEOVER), 0);
+	write_file(TAKEOVER, "theirs\n");
+	become_alive();
+}
+
+TEST_EACH(withdrawal_removes_nobody_elses_name, last_looks)
+{
+	struct lockfile_pid *lock = begin(last_looks[_i].way);
+
+	forge_stale();
+	do_before("sys_fstatat", last_looks[_i].nth, lose_the_name);
+	steer_result("sys_rename", EVERY, -EIO);
+	ck_assert_int_lt(lockfile_pid_trylock(lock), 0);
+	ck_assert_int_eq(acted, 1);
+	assert_content(TAKEOVER, "theirs\n");
+	unlink(TAKEOVER);
+	remove_path();
+	end(lock);
+}
+
+TEST_EACH(withdrawal_leaves_nothing, ways)
+{
+	struct lockfile_pid *lock = begin(ways[_i]);
+	int before = count_descriptors();
+
+	forge_foreign(PATH, 1);
+	ck_assert_int_eq(takeover_claim(lock, AT_FDCWD), 0);
+	ck_assert_str_eq(list_dir("."), PATH " " TAKEOVER " ");
+	takeover_withdraw(lock, AT_FDCWD);
+	ck_assert_str_eq(list_dir("."), PATH " ");
+	ck_assert_int_eq(count_descriptors(), before);
+	remove_path();
+	end(lock);
+}
+
+static void assert_takeover_is_locked(void)
+{
+	int fd = open(TAKEOVER, O_RDONLY | O_CLOEXEC);
+
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_eq(sys_is_write_locked(fd), 1);
+	close(fd);
+}
+
+TEST_EACH(withdrawal_removes_the_name_before_it_lets_go, ways)
+{
+	struct lockfile_pid *lock = begin(ways[_i]);
+
+	ck_assert_int_eq(takeover_claim(lock, AT_FDCWD), 0);
+	do_before("sys_unlinkat", 1, assert_takeover_is_locked);
+	takeover_withdraw(lock, AT_FDCWD);
+	ck_assert_int_eq(acted, 1);
+	end(lock);
+}
+
+/* A rename that fails. */
+
+static const int errors[] = { EIO, ENOSPC, EDQUOT, EACCES, EROFS, EPERM, ENOMEM };
+
+TEST_EACH(failing_rename_leaves_things_as_they_were, errors)
+{
+	for (int i = 0; i < 2; i++) {
+		struct lockfile_pid *lock = begin(ways[i]);
+		pid_t dead = dead_pid();
+
+		forge_foreign(PATH, dead);
+		steer_result("sys_rename", 1, -errors[_i]);
+		ck_assert_int_eq(lockfile_pid_trylock(lock), -errors[_i]);
+		assert_content(PATH, "%d\n", (int)dead);
+		ck_assert_str_eq(list_dir("."), PATH " ");
+		remove_path();
+		end(lock);
+	}
+}
+
+static void try_as_nobody(void *way)
+{
+	struct lockfile_pid *lock = begin(*(int *)way);
+
+	if (setresuid(65534, 65534, 65534) < 0)
+		_exit(2);
+	ck_assert_int_eq(lockfile_pid_trylock(lock), -EPERM);
+	lockfile_pid_free(lock);
+}
+
+TEST(stale_file_of_another_user_in_a_sticky_directory_is_not_ours_to_replace)
+{
+	SKIP_UNLESS_ROOT();
+	forge_stale();
+	ck_assert_int_eq(chmod(".", 01777), 0);
+	for (int i = 0; i < 2; i++) {
+		int way = ways[i];
+
+		ck_assert_int_eq(in_child(try_as_nobody, &way), 0);
+		ck_assert_str_eq(list_dir("."), PATH " ");
+	}
+	remove_path();
+}
+
+/* Over a network: it was done, but the answer is that to the second request. */
+static void rename_it(void)
+{
+	ck_assert_int_eq(rename(TAKEOVER, PATH), 0);
+}
+
+TEST_EACH(rename_that_claims_to_have_failed_has_succeeded, ways)
+{
+	struct lockfile_pid *lock = begin(ways[_i]);
+
+	forge_stale();
+	do_before("sys_rename", 1, rename_it);
+	steer_result("sys_rename", 1, -ENOENT);
+	ck_assert_int_eq(lockfile_pid_trylock(lock), 0);
+	ck_assert_int_eq(steer_count("sys_rename"), 1);
+	ck_assert_int_eq(lockfile_pid_verify(lock), 0);
+	end(lock);
+}
+
+TEST_EACH(what_is_removed_by_hand_at_once_is_not_had, ways)
+{
+	struct lockfile_pid *lock = begin(ways[_i]);
+
+	forge_stale();
+	do_after("sys_rename", 1, remove_path);
+	ck_assert_int_eq(lockfile_pid_trylock(lock), 0);
+	ck_assert_int_eq(acted, 1);
+	ck_assert_int_eq(lockfile_pid_verify(lock), 0);
+	end(lock);
+}

@@ -1,0 +1,523 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The table of lib/verdict.c, row by row, as lockfile_pid_check() and
+ * lockfile_pid_trylock() see it.
+ */
+#include <config.h>
+
+#include "common.h"
+#include "forge.h"
+#include "process.h"
+#include "steer.h"
+#include "sys.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <lockfile-pid.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+#define PATH "x.pid"
+#define BUSY LOCKFILE_PID_ERR_BUSY
+#define DEAD LOCKFILE_PID_ERR_PROCESS_DEAD
+
+#define NFS 0x6969UL
+#define FUSE 0x65735546UL
+#define CIFS 0xff534d42UL
+#define EXT4 0xef53UL
+
+static void other_boot(struct owner *owner)
+{
+	owner->boot[0] ^= 1;
+}
+
+static void unknown_boot(struct owner *owner)
+{
+	memset(owner->boot, 0, BOOT_ID_SIZE);
+}
+
+static void other_pid_namespace(struct owner *owner)
+{
+	owner->pid_namespace++;
+}
+
+static void unknown_pid_namespace(struct owner *owner)
+{
+	owner->pid_namespace = 0;
+}
+
+static void other_time_namespace(struct owner *owner)
+{
+	owner->time_namespace++;
+	owner->pidfd_inode = 0;
+}
+
+static void unknown_start(struct owner *owner)
+{
+	owner->start = 0;
+	owner->pidfd_inode = 0;
+}
+
+static void reused_pid(struct owner *owner)
+{
+	owner->start--;
+	owner->pidfd_inode -= owner->pidfd_inode != 0;
+}
+
+enum kernel_lock { NONE, READ, WRITE };
+enum process { SELF, LIVING, ZOMBIE, GONE };
+
+static const struct row {
+	enum kernel_lock lock;
+	bool ours; /* has the attribute */
+	enum process process;
+	void (*change)(struct owner *owner); /* of the record */
+	unsigned long file_system;
+	int check, trylock;
+	bool no_pid; /* it means nothing here */
+} rows[] = {
+	/* held, ours */
+	{ WRITE, true, GONE, NULL, 0, DEAD, 0, false },
+	{ WRITE, true, ZOMBIE, NULL, 0, DEAD, 0, false },
+	{ WRITE, true, GONE, NULL, NFS, DEAD, 0, false },
+	{ WRITE, true, GONE, unknown_start, 0, DEAD, 0, false },
+	{ WRITE, true, LIVING, NULL, 0, BUSY, BUSY, false },
+	{ WRITE, true, LIVING, reused_pid, 0, BUSY, BUSY, false },
+	{ WRITE, true, SELF, NULL, 0, BUSY, BUSY, false },
+	{ WRITE, true, GONE, other_pid_namespace, 0, BUSY, BUSY, true },
+	{ WRITE, true, GONE, unknown_pid_namespace, 0, BUSY, BUSY, true },
+	{ WRITE, true, GONE, other_boot, 0, BUSY, BUSY, true },
+	{ WRITE, true, GONE, unknown_boot, 0, BUSY, BUSY, true },
+	{ WRITE, true, GONE, other_boot, NFS, BUSY, BUSY, true },
+	/* held, foreign */
+	{ WRITE, false, GONE, NULL, 0, BUSY, BUSY, false },
+	{ WRITE, false, LIVING, NULL, 0, BUSY, BUSY, false },
+	{ WRITE, false, SELF, NULL, 0, BUSY, BUSY, false },
+	/* no lock, ours, comparable */
+	{ NONE, true, SELF, NULL, 0, DEAD, 0, false },
+	{ NONE, true, SELF, reused_pid, 0, DEAD, 0, false },
+	{ NONE, true, LIVING, NULL, 0, BUSY, BUSY, false },
+	{ NONE, true, GONE, NULL, 0, DEAD, 0, false },
+	{ NONE, true, ZOMBIE, NULL, 0, DEAD, 0, false },
+	{ NONE, true, LIVING, reused_pid, 0, DEAD, 0, false },
+	{ NONE, true, GONE, NULL, NFS, DEAD, 0, false },
+	/* no lock, ours, of this boot but not comparable */
+	{ NONE, true, LIVING, other_pid_namespace, 0, DEAD, 0, true },
+	{ NONE, true, LIVING, unknown_pid_namespace, 0, DEAD, 0, true },
+	{ NONE, true, SELF, other_pid_namespace, 0, DEAD, 0, true },
+	{ NONE, true, LIVING, other_time_namespace, 0, DEAD, 0, false },
+	{ NONE, true, LIVING, unknown_start, 0, DEAD, 0, false },
+	{ NONE, true, LIVING, other_pid_namespace, NFS, DEAD, 0, true },
+	/* no lock, ours, of another boot */
+	{ NONE, true, LIVING, other_boot, 0, DEAD, 0, true },
+	{ NONE, true, GONE, other_boot, EXT4, DEAD, 0, true },
+	{ NONE, true, LIVING, unknown_boot, 0, DEAD, 0, true },
+	{ NONE, true, LIVING, other_boot, NFS, BUSY, BUSY, true },
+	{ NONE, true, GONE, other_boot, FUSE, BUSY, BUSY, true },
+	{ NONE, true, GONE, other_boot, CIFS, BUSY, BUSY, true },
+	/* no lock, foreign */
+	{ NONE, false, SELF, NULL, 0, DEAD, 0, false },
+	{ NONE, false, SELF, NULL, NFS, DEAD, 0, false },
+	{ NONE, false, LIVING, NULL, 0, BUSY, BUSY, false },
+	{ NONE, false, GONE, NULL, 0, DEAD, 0, false },
+	{ NONE, false, ZOMBIE, NULL, 0, DEAD, 0, false },
+	{ NONE, false, GONE, NULL, EXT4, DEAD, 0, false },
+	{ NONE, false, GONE, NULL, NFS, BUSY, BUSY, false },
+	{ NONE, false, GONE, NULL, FUSE, BUSY, BUSY, false },
+	/* a read lock is nobody's holding */
+	{ READ, true, GONE, NULL, 0, DEAD, 0, false },
+	{ READ, true, LIVING, reused_pid, 0, DEAD, 0, false },
+	{ READ, true, LIVING, other_boot, 0, DEAD, 0, true },
+	{ READ, false, GONE, NULL, 0, DEAD, 0, false },
+};
+
+static struct record record_of(enum process process)
+{
+	switch (process) {
+	case SELF:
+		return forge_own_record();
+	case LIVING:
+		return forge_living_record();
+	case ZOMBIE:
+		return forge_zombie_record();
+	default:
+		return forge_dead_record();
+	}
+}
+
+static int lock_file(enum kernel_lock kind)
+{
+	struct flock lock = { .l_whence = SEEK_SET, .l_len = 1 };
+	int fd;
+
+	if (kind == NONE)
+		return -1;
+	fd = open(PATH, O_RDWR | O_CLOEXEC);
+	lock.l_type = kind == READ ? F_RDLCK : F_WRLCK;
+	ck_assert_int_eq(fcntl(fd, F_OFD_SETLK, &lock), 0);
+	return fd;
+}
+
+static struct lockfile_pid *new_lock(void)
+{
+	struct lockfile_pid *lock;
+
+	ck_assert_int_eq(lockfile_pid_new(&lock, PATH), 0);
+	return lock;
+}
+
+/* Nothing is taken, removed or written. */
+static void assert_disturbs_nobody(void)
+{
+	static const char *const calls[] = {
+		"sys_write_lock", "sys_flock",  "sys_unlinkat", "sys_rename",    "sys_link_fd",
+		"sys_linkat",     "sys_fchmod", "sys_pwrite",   "sys_fsetxattr", "sys_ftruncate",
+	};
+
+	for (size_t i = 0; i < sizeof(calls) / sizeof(calls[0]); i++)
+		ck_assert_msg(steer_count(calls[i]) == 0, "%s", calls[i]);
+}
+
+/* The two answers; afterwards PATH is gone if it was had, else what it was. */
+static void assert_answers(int check, pid_t pid, int trylock)
+{
+	struct lockfile_pid *lock = new_lock();
+	pid_t found = -1;
+	char before[64];
+
+	strcpy(before, read_file(PATH));
+	ck_assert_int_eq(lockfile_pid_check(lock, &found), check);
+	ck_assert_int_eq(found, pid);
+	assert_disturbs_nobody();
+	ck_assert_str_eq(read_file(PATH), before);
+	ck_assert_int_eq(lockfile_pid_trylock(lock), trylock);
+	if (trylock == 0) {
+		assert_content(PATH, "%d\n", (int)getpid());
+		ck_assert_int_eq(lockfile_pid_unlock(lock), 0);
+	} else {
+		ck_assert_str_eq(read_file(PATH), before);
+		ck_assert_int_eq(unlink(PATH), 0);
+	}
+	lockfile_pid_free(lock);
+	assert_nothing_left();
+}
+
+TEST_EACH(row, rows)
+{
+	const struct row *row = &rows[_i];
+	struct record record = record_of(row->process);
+	pid_t pid = record.owner.pid;
+	int fd;
+
+	steer_reset();
+	if (row->change)
+		row->change(&record.owner);
+	if (row->ours)
+		forge_file(PATH, &record);
+	else
+		forge_foreign(PATH, pid);
+	fd = lock_file(row->lock);
+	steer_file_system(row->file_system);
+	assert_answers(row->check, row->no_pid ? 0 : pid, row->trylock);
+	steer_reset();
+	if (fd >= 0)
+		close(fd);
+	forge_end();
+}
+
+/* Holders that are really there. */
+
+TEST(held_by_another_process_is_busy)
+{
+	struct holder holder = holder_start(PATH);
+	struct lockfile_pid *lock = new_lock();
+	pid_t pid;
+
+	ck_assert_int_eq(holder_do(&holder, "trylock"), 0);
+	ck_assert_int_eq(lockfile_pid_check(lock, &pid), BUSY);
+	ck_assert_int_eq(pid, holder.pid);
+	ck_assert_int_eq(lockfile_pid_trylock(lock), BUSY);
+	ck_assert_int_eq(holder_do(&holder, "verify"), 0);
+	ck_assert_int_eq(holder_do(&holder, "unlock"), 0);
+	ck_assert_int_eq(lockfile_pid_check(lock, &pid), 0);
+	ck_assert_int_eq(pid, 0);
+	ck_assert_int_eq(lockfile_pid_trylock(lock), 0);
+	ck_assert_int_eq(lockfile_pid_unlock(lock), 0);
+	holder_end(&holder);
+	lockfile_pid_free(lock);
+}
+
+TEST(holder_whose_descriptors_were_closed_still_holds)
+{
+	struct holder holder = holder_start(PATH);
+	struct lockfile_pid *lock = new_lock();
+
+	ck_assert_int_eq(holder_do(&holder, "trylock"), 0);
+	ck_assert_int_eq(holder_do(&holder, "closefrom"), 0);
+	ck_assert_int_eq(lockfile_pid_trylock(lock), BUSY);
+	holder_kill(&holder);
+	ck_assert_int_eq(lockfile_pid_trylock(lock), 0);
+	lockfile_pid_free(lock);
+}
+
+TEST(killed_holder_is_dead)
+{
+	struct holder holder = holder_start(PATH);
+	struct lockfile_pid *lock = new_lock();
+	pid_t pid;
+
+	ck_assert_int_eq(holder_do(&holder, "trylock"), 0);
+	holder_kill(&holder);
+	ck_assert_int_eq(lockfile_pid_check(lock, &pid), DEAD);
+	ck_assert_int_eq(pid, holder.pid);
+	ck_assert_int_eq(lockfile_pid_trylock(lock), 0);
+	lockfile_pid_free(lock);
+}
+
+TEST(process_that_executed_a_new_image_has_let_go)
+{
+	struct holder holder = holder_start(PATH);
+	struct lockfile_pid *lock = new_lock();
+
+	ck_assert_int_eq(holder_do(&holder, "trylock"), 0);
+	holder_ask(&holder, "exec");
+	ck_assert_int_eq(holder_answer(&holder), 0);
+	ck_assert_int_eq(holder_do(&holder, "trylock"), 0);
+	ck_assert_int_eq(lockfile_pid_trylock(lock), BUSY);
+	holder_end(&holder);
+	lockfile_pid_free(lock);
+}
+
+/* This very process, by the attribute's number, or by the inode without. */
+static const bool attributes[] = { true, false };
+
+TEST_EACH(other_handle_whose_descriptor_was_closed_still_holds, attributes)
+{
+	struct lockfile_pid *first = new_lock(), *second = new_lock();
+	pid_t pid;
+
+	if (!attributes[_i])
+		steer_result("sys_fsetxattr", EVERY, -EOPNOTSUPP);
+	ck_assert_int_eq(lockfile_pid_trylock(first), 0);
+	ck_assert_int_eq(lockfile_pid_trylock(second), BUSY);
+	close(lockfile_pid_fileno(first));
+	ck_assert_int_eq(lockfile_pid_check(second, &pid), BUSY);
+	ck_assert_int_eq(pid, getpid());
+	ck_assert_int_eq(lockfile_pid_trylock(second), BUSY);
+	lockfile_pid_free(second);
+	lockfile_pid_free(first);
+	unlink(PATH);
+	steer_reset();
+}
+
+static void lock_by_posix(int *ends)
+{
+	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+	char end;
+	int fd = open(PATH, O_RDWR);
+
+	close(ends[1]);
+	if (fcntl(fd, F_SETLK, &lock) < 0 || write(ends[0], "", 1) != 1)
+		_exit(1);
+	_exit(read(ends[0], &end, 1) == 0 ? 0 : 1);
+}
+
+TEST(foreign_file_with_a_process_owned_lock_is_busy)
+{
+	pid_t dead = dead_pid(), pid;
+	int ends[2], status;
+	char up;
+
+	forge_foreign(PATH, dead);
+	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
+	pid = fork();
+	if (pid == 0)
+		lock_by_posix(ends);
+	close(ends[0]);
+	ck_assert_int_eq(read(ends[1], &up, 1), 1);
+	assert_answers(BUSY, dead, BUSY);
+	close(ends[1]);
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	ck_assert_int_eq(status, 0);
+}
+
+TEST(process_that_may_not_be_signalled_holds)
+{
+	struct record dead = forge_dead_record();
+
+	forge_foreign(PATH, dead.owner.pid);
+	steer_reset();
+	steer_result("sys_pidfd_open", EVERY, -EPERM);
+	steer_result("sys_kill", EVERY, -EPERM);
+	assert_answers(BUSY, dead.owner.pid, BUSY);
+	steer_reset();
+}
+
+TEST(file_system_of_unknown_kind_may_be_a_network)
+{
+	struct record dead = forge_dead_record();
+
+	forge_foreign(PATH, dead.owner.pid);
+	steer_reset();
+	steer_result("sys_fstatfs_type", EVERY, -ENOSYS);
+	assert_answers(BUSY, dead.owner.pid, BUSY);
+	steer_reset();
+}
+
+/* Our attribute beside any other content is nothing: the file is foreign. */
+static const struct {
+	const char *before, *after;
+	enum process in_content, in_attribute;
+	int check, trylock;
+} mixtures[] = {
+	/* by our own record these would be the other way round */
+	{ "", "\n", GONE, LIVING, DEAD, 0 },
+	{ "", "\n\n", GONE, LIVING, DEAD, 0 },
+	{ "", "\n", LIVING, GONE, BUSY, BUSY },
+	{ "", "", LIVING, GONE, BUSY, BUSY },
+};
+
+TEST_EACH(attribute_counts_only_beside_our_content, mixtures)
+{
+	struct record attribute = record_of(mixtures[_i].in_attribute);
+	struct record content = record_of(mixtures[_i].in_content);
+	char text[64];
+
+	steer_reset();
+	snprintf(text, sizeof(text), "%s%d%s", mixtures[_i].before, (int)content.owner.pid,
+	         mixtures[_i].after);
+	write_file(PATH, text);
+	forge_attribute(PATH, &attribute);
+	assert_answers(mixtures[_i].check, content.owner.pid, mixtures[_i].trylock);
+	forge_end();
+}
+
+/* A record of the PID re-used is stale, but only if it is one. */
+static const struct {
+	const char *before, *after;
+	int check, trylock;
+} same_pid[] = {
+	{ "", "\n", DEAD, 0 },     { "", "", BUSY, BUSY },    { "", "\nx", BUSY, BUSY },
+	{ "", " ", BUSY, BUSY },   { "", " \n", BUSY, BUSY }, { "", "\r\n", BUSY, BUSY },
+	{ " ", "\n", BUSY, BUSY }, { "0", "\n", BUSY, BUSY },
+};
+
+TEST_EACH(attribute_counts_only_beside_the_very_bytes, same_pid)
+{
+	struct record record = forge_living_record();
+	char text[64];
+
+	steer_reset();
+	reused_pid(&record.owner);
+	snprintf(text, sizeof(text), "%s%d%s", same_pid[_i].before, (int)record.owner.pid,
+	         same_pid[_i].after);
+	write_file(PATH, text);
+	forge_attribute(PATH, &record);
+	assert_answers(same_pid[_i].check, record.owner.pid, same_pid[_i].trylock);
+	forge_end();
+}
+
+static const struct {
+	size_t size;
+	unsigned char version;
+	int check, trylock;
+} formats[] = {
+	{ RECORD_SIZE, 1, DEAD, 0 },        { RECORD_SIZE + 8, 1, DEAD, 0 },
+	{ 4 * RECORD_SIZE, 1, DEAD, 0 },    { 4 * RECORD_SIZE + 1, 1, BUSY, BUSY },
+	{ RECORD_SIZE - 1, 1, BUSY, BUSY }, { 0, 1, BUSY, BUSY },
+	{ RECORD_SIZE, 2, BUSY, BUSY },     { RECORD_SIZE, 0, BUSY, BUSY },
+};
+
+TEST_EACH(attribute_of_a_format_that_we_do_not_know_is_none, formats)
+{
+	struct record record = forge_living_record();
+	unsigned char packed[4 * RECORD_SIZE + 1] = "";
+
+	steer_reset();
+	reused_pid(&record.owner);
+	forge_file(PATH, &record);
+	record_pack(&record, packed);
+	packed[0] = formats[_i].version;
+	ck_assert_int_eq(setxattr(PATH, RECORD_ATTRIBUTE, packed, formats[_i].size, 0), 0);
+	assert_answers(formats[_i].check, record.owner.pid, formats[_i].trylock);
+	forge_end();
+}
+
+/* What fails while it is judged.  process_self() has made its calls before. */
+static const struct {
+	const char *call;
+	int error, check, trylock;
+} failures[] = {
+	{ "sys_fstatat", EIO, -EIO, -EIO },
+	{ "sys_openat", EIO, -EIO, -EIO },
+	{ "sys_openat", EMFILE, -EMFILE, -EMFILE },
+	{ "sys_fstat", EIO, -EIO, -EIO },
+	{ "sys_pread", EIO, -EIO, -EIO },
+	{ "sys_pread", EINTR, -EINTR, -EINTR },
+	{ "sys_fgetxattr", EIO, -EIO, -EIO },
+	{ "sys_is_write_locked", ENOTSUP, -ENOTSUP, -ENOTSUP },
+	{ "sys_openat", EACCES, BUSY, BUSY },
+	{ "sys_openat", EPERM, BUSY, BUSY },
+	{ "sys_openat", EWOULDBLOCK, BUSY, BUSY },
+};
+
+static void assert_failure(int row, bool trylock)
+{
+	struct lockfile_pid *lock = new_lock();
+	bool opens = strcmp(failures[row].call, "sys_openat") == 0;
+	bool stats = strncmp(failures[row].call, "sys_fstat", 9) == 0;
+	struct owner self;
+	pid_t pid;
+
+	process_self(&self);
+	steer_reset();
+	/* the directory is opened before; a candidate, and whether it came to PATH, looked at */
+	steer_result(failures[row].call, 1 + opens + (trylock && (opens || stats)),
+	             -failures[row].error);
+	if (trylock)
+		ck_assert_int_eq(lockfile_pid_trylock(lock), failures[row].trylock);
+	else
+		ck_assert_int_eq(lockfile_pid_check(lock, &pid), failures[row].check);
+	lockfile_pid_free(lock);
+	steer_reset();
+}
+
+TEST_EACH(failure_while_judging, failures)
+{
+	struct record record = forge_dead_record();
+	int before = count_descriptors();
+
+	forge_file(PATH, &record);
+	assert_failure(_i, false);
+	assert_failure(_i, true);
+	ck_assert_int_eq(count_descriptors(), before);
+	assert_content(PATH, "%d\n", (int)record.owner.pid);
+	unlink(PATH);
+}
+
+/* With PATH validly held nothing else matters. */
+static const struct {
+	const char *call;
+	int error;
+} obstacles[] = {
+	{ "sys_pwrite", ENOSPC },     { "sys_pwrite", EDQUOT }, { "sys_fsetxattr", ENOSPC },
+	{ "sys_write_lock", ENOLCK }, { "sys_link_fd", EROFS }, { "sys_link_fd", EACCES },
+};
+
+TEST_EACH(held_lock_beats_other_errors, obstacles)
+{
+	struct holder holder = holder_start(PATH);
+	struct lockfile_pid *lock = new_lock();
+
+	ck_assert_int_eq(holder_do(&holder, "trylock"), 0);
+	steer_reset();
+	steer_result(obstacles[_i].call, EVERY, -obstacles[_i].error);
+	ck_assert_int_eq(lockfile_pid_trylock(lock), BUSY);
+	steer_reset();
+	holder_end(&holder);
+	lockfile_pid_free(lock);
+}
