@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include <config.h>
+
+#include "common.h"
+#include "job.h"
+
+#include <check.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define ARGUMENTS_MAX 32
+
+static void make_pipe(int ends[2])
+{
+	ck_assert_int_eq(pipe2(ends, O_CLOEXEC), 0);
+}
+
+/* A stream ends when nobody has it open any more. */
+static void close_others(void)
+{
+	int fd;
+
+	for (fd = STDERR_FILENO + 1; fd < 256; fd++)
+		close(fd);
+}
+
+/* The tests may run under nohup, or in the background of a shell that ignores SIGINT there. */
+static void forget_signals(void)
+{
+	sigset_t none;
+	int sig;
+
+	for (sig = 1; sig < NSIG; sig++)
+		signal(sig, SIG_DFL);
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+static void __attribute__((__noreturn__))
+become_tool(const struct job *job, const char *const *arguments, int in, int out, int err)
+{
+	char *argv[ARGUMENTS_MAX + 2] = { getenv("TOOL") };
+	size_t i;
+
+	if (!argv[0])
+		_exit(99);
+	for (i = 0; arguments[i] && i < ARGUMENTS_MAX; i++)
+		argv[i + 1] = strdup(arguments[i]);
+	dup2(in, STDIN_FILENO);
+	dup2(out, STDOUT_FILENO);
+	dup2(err, STDERR_FILENO);
+	close_others();
+	forget_signals();
+	if (job->before_exec)
+		job->before_exec();
+	execv(argv[0], argv);
+	_exit(99);
+}
+
+void job_start(struct job *job, const char *const *arguments)
+{
+	int in[2], out[2], err[2];
+
+	make_pipe(in);
+	make_pipe(out);
+	make_pipe(err);
+	job->pid = fork();
+	ck_assert_int_ge(job->pid, 0);
+	if (job->pid == 0)
+		become_tool(job, arguments, in[0], out[1], err[1]);
+	close(in[0]);
+	close(out[1]);
+	close(err[1]);
+	job->in = in[1];
+	job->out = (struct stream){ .fd = out[0] };
+	job->err = (struct stream){ .fd = err[0] };
+}
+
+void job_say(const struct job *job, const char *text)
+{
+	ck_assert_int_eq(write(job->in, text, strlen(text)), (ssize_t)strlen(text));
+}
+
+/* A pseudo-terminal that nobody has open any more is an error, not an end of file. */
+static int stream_read(struct stream *stream)
+{
+	size_t room = sizeof(stream->text) - 1 - stream->length;
+	ssize_t n;
+
+	ck_assert_uint_gt(room, 0);
+	n = read(stream->fd, stream->text + stream->length, room);
+	if (n > 0)
+		stream->length += (size_t)n;
+	stream->text[stream->length] = '\0';
+	return n > 0;
+}
+
+void stream_await(struct stream *stream, const char *text)
+{
+	char *found;
+
+	while (!(found = strstr(stream->text + stream->seen, text)))
+		if (!stream_read(stream))
+			ck_abort_msg("ended without '%s': %s", text, stream->text);
+	stream->seen = (size_t)(found - stream->text) + strlen(text);
+}
+
+void stream_drain(struct stream *stream)
+{
+	while (stream_read(stream))
+		;
+	close(stream->fd);
+}
+
+int job_end(struct job *job)
+{
+	int status;
+
+	close(job->in);
+	stream_drain(&job->out);
+	stream_drain(&job->err);
+	ck_assert_int_eq(waitpid(job->pid, &status, 0), job->pid);
+	return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+}
+
+int job_run(struct job *job, const char *const *arguments)
+{
+	struct job anonymous = { .before_exec = NULL };
+
+	if (!job)
+		job = &anonymous;
+	job_start(job, arguments);
+	return job_end(job);
+}
+
+pid_t start_bystander(void)
+{
+	pid_t pid = fork();
+
+	ck_assert_int_ge(pid, 0);
+	if (pid == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		close_others();
+		for (;;)
+			pause();
+	}
+	return pid;
+}
+
+void end_bystander(pid_t pid)
+{
+	ck_assert_int_eq(kill(pid, SIGKILL), 0);
+	ck_assert_int_eq(waitpid(pid, NULL, 0), pid);
+}
+
+void write_pid(const char *name, pid_t pid)
+{
+	char text[32];
+
+	snprintf(text, sizeof(text), "%d\n", (int)pid);
+	write_file(name, text);
+}
+
+void assert_says(const struct stream *stream, const char *text)
+{
+	if (!strstr(stream->text, text))
+		ck_abort_msg("no '%s' in: %s", text, stream->text);
+}
+
+void start_holder(struct job *job)
+{
+	START(job, "run", LOCK, HOLD);
+	stream_await(&job->out, "ready\n");
+}
+
+const char *waiting_for(pid_t pid, const char *name)
+{
+	static char text[128];
+
+	snprintf(text, sizeof(text), "waiting for " LOCK ": held by PID %d (%s)", (int)pid, name);
+	return text;
+}
+
+const char *name_of(pid_t pid)
+{
+	static char name[64];
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/%d/comm", (int)pid);
+	snprintf(name, sizeof(name), "%s", read_file(path));
+	name[strcspn(name, "\n")] = '\0';
+	return name;
+}
+
+/* So that the next message blocks, until the stream is read. */
+void standard_error_is_full(void)
+{
+	int flags = fcntl(STDERR_FILENO, F_GETFL);
+
+	fcntl(STDERR_FILENO, F_SETPIPE_SZ, 4096);
+	fcntl(STDERR_FILENO, F_SETFL, flags | O_NONBLOCK);
+	while (write(STDERR_FILENO, "....", 4) > 0)
+		;
+	fcntl(STDERR_FILENO, F_SETFL, flags);
+}
+
+static long system_call_of(pid_t pid)
+{
+	char path[64];
+	FILE *file;
+	long number = -1;
+
+	snprintf(path, sizeof(path), "/proc/%d/syscall", (int)pid);
+	file = fopen(path, "re");
+	if (!file)
+		SKIP("cannot see which system call a process is in");
+	if (fscanf(file, "%ld", &number) != 1)
+		number = -1; /* it runs */
+	fclose(file);
+	return number;
+}
+
+void await_message(const struct job *job)
+{
+	while (system_call_of(job->pid) != SYS_write)
+		sched_yield();
+}
+
+struct stream master;
+
+static char terminal[64];
+
+void open_terminal(void)
+{
+	master = (struct stream){ .fd = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC) };
+	ck_assert_int_ge(master.fd, 0);
+	ck_assert_int_eq(grantpt(master.fd), 0);
+	ck_assert_int_eq(unlockpt(master.fd), 0);
+	ck_assert_int_eq(ptsname_r(master.fd, terminal, sizeof(terminal)), 0);
+}
+
+void standard_error_is_the_terminal(void)
+{
+	int fd = open(terminal, O_RDWR | O_NOCTTY);
+
+	dup2(fd, STDERR_FILENO);
+	close(fd);
+}
+
+void everything_is_the_terminal(void)
+{
+	int fd;
+
+	setsid();
+	fd = open(terminal, O_RDWR);
+	dup2(fd, STDIN_FILENO);
+	dup2(fd, STDOUT_FILENO);
+	dup2(fd, STDERR_FILENO);
+	close(fd);
+}

@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* check */
+#include <config.h>
+
+#include "common.h"
+#include "job.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+TEST(check_says_who_holds_the_lock_since_when)
+{
+	const struct timespec times[2] = { { .tv_sec = 1769862896 }, { .tv_sec = 1769862896 } };
+	struct job job = { .before_exec = NULL };
+	char text[128];
+
+	setenv("TZ", "XXX-1:30", 1);
+	write_pid(LOCK, getpid());
+	ck_assert_int_eq(utimensat(AT_FDCWD, LOCK, times, 0), 0);
+	ck_assert_int_eq(RUN_IN(&job, "check", LOCK), 0);
+	snprintf(text, sizeof(text), LOCK ": held by PID %d (%s) since 2026-01-31 14:04:56 +0130\n",
+	         (int)getpid(), name_of(getpid()));
+	ck_assert_str_eq(job.out.text, text);
+	ck_assert_str_eq(job.err.text, "");
+	ck_assert_int_eq(unlink(LOCK), 0);
+}
+
+TEST(check_shows_no_control_characters_of_a_holders_name)
+{
+	struct job job = { .before_exec = NULL };
+
+	ck_assert_int_eq(prctl(PR_SET_NAME, "a\033[2J\n)\xff"), 0);
+	write_pid(LOCK, getpid());
+	ck_assert_int_eq(RUN_IN(&job, "check", LOCK), 0);
+	assert_says(&job.out, " (a?[2J?)?) since ");
+	ck_assert_int_eq(unlink(LOCK), 0);
+}
+
+TEST(check_says_that_the_holder_is_dead)
+{
+	struct job job = { .before_exec = NULL };
+	char text[128];
+	pid_t pid = dead_pid();
+
+	write_pid(LOCK, pid);
+	ck_assert_int_eq(RUN_IN(&job, "check", LOCK), 1);
+	snprintf(text, sizeof(text), LOCK ": left behind by PID %d, which is dead\n", (int)pid);
+	ck_assert_str_eq(job.out.text, text);
+	assert_content(LOCK, "%d\n", (int)pid);
+	ck_assert_int_eq(unlink(LOCK), 0);
+}
+
+TEST(check_says_that_it_is_not_a_pid_file)
+{
+	struct job job = { .before_exec = NULL };
+
+	write_file(LOCK, "hello\n");
+	ck_assert_int_eq(RUN_IN(&job, "check", LOCK), 2);
+	ck_assert_str_eq(job.out.text, LOCK ": not a PID file\n");
+	ck_assert_str_eq(read_file(LOCK), "hello\n");
+	ck_assert_int_eq(unlink(LOCK), 0);
+	ck_assert_int_eq(RUN("check", test_dir), 2);
+}
+
+TEST(check_says_that_nobody_holds_the_lock)
+{
+	struct job job = { .before_exec = NULL };
+
+	ck_assert_int_eq(RUN_IN(&job, "check", LOCK), 3);
+	ck_assert_str_eq(job.out.text, LOCK ": not held\n");
+}
+
+TEST(check_cannot_tell_where_it_cannot_look)
+{
+	struct job job = { .before_exec = NULL };
+
+	write_file(LOCK, "1\n");
+	ck_assert_int_eq(RUN_IN(&job, "check", LOCK "/lock"), 4);
+	ck_assert_str_eq(job.err.text, "lockfile-pid: " LOCK "/lock: Not a directory\n");
+	ck_assert_str_eq(job.out.text, "");
+	ck_assert_int_eq(RUN("check", ""), 4);
+	ck_assert_int_eq(unlink(LOCK), 0);
+}
+
+TEST(quiet_check_prints_nothing)
+{
+	static const char *const rows[] = { "hello\n", "1\n" };
+	static const int statuses[] = { 2, 0 };
+	struct job job = { .before_exec = NULL };
+	size_t i;
+
+	ck_assert_int_eq(RUN_IN(&job, "check", "-q", LOCK), 3);
+	ck_assert_str_eq(job.out.text, "");
+	for (i = 0; i < 2; i++) {
+		write_file(LOCK, rows[i]);
+		ck_assert_int_eq(RUN_IN(&job, "check", "--quiet", LOCK), statuses[i]);
+		ck_assert_str_eq(job.out.text, "");
+		ck_assert_str_eq(job.err.text, "");
+	}
+	ck_assert_int_eq(unlink(LOCK), 0);
+}
+
+TEST(usage_errors_of_check_are_4)
+{
+	struct job job = { .before_exec = NULL };
+
+	ck_assert_int_eq(RUN_IN(&job, "check"), 4);
+	assert_says(&job.err, "lockfile-pid: ");
+	ck_assert_int_eq(RUN("check", LOCK, LOCK), 4);
+	ck_assert_int_eq(RUN_IN(&job, "check", "-x", LOCK), 4);
+	assert_says(&job.err, "lockfile-pid: ");
+}

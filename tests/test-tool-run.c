@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* run: the command, its status, streams and descriptors; the lock file */
+#include <config.h>
+
+#include "common.h"
+#include "job.h"
+
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static const struct {
+	const char *script;
+	int status;
+} endings[] = {
+	{ "exit 0", 0 },
+	{ "exit 3", 3 },
+	{ "exit 125", 125 },
+	{ "exit 255", 255 },
+	{ "kill -TERM $$", 128 + SIGTERM },
+	{ "kill -KILL $$", 128 + SIGKILL },
+};
+
+TEST_EACH(exit_status_is_the_commands, endings)
+{
+	ck_assert_int_eq(RUN("run", LOCK, "sh", "-c", endings[_i].script), endings[_i].status);
+}
+
+TEST_EACH(exit_status_is_the_commands_without_fork, endings)
+{
+	ck_assert_int_eq(RUN("run", "-F", LOCK, "sh", "-c", endings[_i].script),
+	                 endings[_i].status);
+	ck_assert_int_eq(RUN("run", LOCK, "true"), 0);
+}
+
+static void ignore_children(void)
+{
+	signal(SIGCHLD, SIG_IGN);
+}
+
+TEST(exit_status_is_had_where_sigchld_is_ignored_and_it_stays_so_for_the_command)
+{
+	struct job job = { .before_exec = ignore_children };
+
+	ck_assert_int_eq(RUN_IN(&job, "run", LOCK, "sh", "-c", "exit 3"), 3);
+	ck_assert_int_eq(RUN_IN(&job, "run", LOCK, "grep", "SigIgn", "/proc/self/status"), 0);
+	assert_says(&job.out, "10000\n"); /* bit 16: signal 17 */
+}
+
+TEST(a_missing_command_is_127)
+{
+	struct job job = { .before_exec = NULL };
+
+	ck_assert_int_eq(RUN_IN(&job, "run", LOCK, "/no/such/command"), 127);
+	assert_says(&job.err, "lockfile-pid: /no/such/command: ");
+	ck_assert_int_eq(RUN("run", LOCK, "no-such-command"), 127);
+}
+
+TEST(a_command_that_is_not_executable_is_126)
+{
+	ck_assert_int_eq(RUN("run", LOCK, "/dev/null"), 126);
+	ck_assert_int_eq(RUN("run", LOCK, test_dir), 126);
+}
+
+TEST(the_lock_is_held_by_the_tool_while_the_command_runs)
+{
+	struct job job = { .before_exec = NULL };
+
+	start_holder(&job);
+	assert_content(LOCK, "%d\n", (int)job.pid);
+	ck_assert_int_eq(RUN("check", LOCK), 0);
+	ck_assert_int_eq(job_end(&job), 0);
+	ck_assert_int_eq(RUN("check", LOCK), 3);
+}
+
+TEST(standard_input_and_output_pass_through)
+{
+	struct job job = { .before_exec = NULL };
+
+	START(&job, "run", LOCK, "sh", "-c", "cat; echo problem >&2");
+	job_say(&job, "one\ntwo\n");
+	ck_assert_int_eq(job_end(&job), 0);
+	ck_assert_str_eq(job.out.text, "one\ntwo\n");
+	ck_assert_str_eq(job.err.text, "problem\n");
+}
+
+TEST(options_after_the_command_are_the_commands)
+{
+	struct job job = { .before_exec = NULL };
+
+	ck_assert_int_eq(
+		RUN_IN(&job, "run", "-n", LOCK, "printf", "%s.", "-n", "-w", "x", "--help", "--"),
+		0);
+	ck_assert_str_eq(job.out.text, "-n.-w.x.--help.--.");
+}
+
+TEST(a_double_dash_may_stand_before_and_after_the_path)
+{
+	struct job job = { .before_exec = NULL };
+
+	ck_assert_int_eq(RUN_IN(&job, "run", "--", LOCK, "--", "printf", "%s.", "--"), 0);
+	ck_assert_str_eq(job.out.text, "--.");
+	ck_assert_int_eq(RUN("run", LOCK, "--", "no-such-command"), 127);
+}
+
+TEST(a_path_may_have_blanks)
+{
+	ck_assert_int_eq(RUN("run", "a lock file", "test", "-f", "a lock file"), 0);
+}
+
+TEST(a_path_may_be_absolute)
+{
+	char path[PATH_MAX];
+
+	snprintf(path, sizeof(path), "%s/" LOCK, test_dir);
+	ck_assert_int_eq(RUN("run", path, "test", "-f", LOCK), 0);
+	ck_assert_int_eq(RUN("run", "-F", path, "test", "-f", LOCK), 0);
+	ck_assert_int_eq(RUN("run", path, "true"), 0);
+}
+
+static const struct {
+	const char *mode;
+	const char *printed;
+} modes[] = { { "0644", "644\n" }, { "600", "600\n" }, { "666", "644\n" }, { "0751", "751\n" } };
+
+TEST_EACH(the_mode_is_what_was_asked_for_less_the_umask, modes)
+{
+	struct job job = { .before_exec = NULL };
+
+	ck_assert_int_eq(RUN_IN(&job, "run", "-m", modes[_i].mode, LOCK, "stat", "-c", "%a", LOCK),
+	                 0);
+	ck_assert_str_eq(job.out.text, modes[_i].printed);
+}
+
+TEST(the_mode_is_0644_unless_asked_for)
+{
+	struct job job = { .before_exec = NULL };
+
+	ck_assert_int_eq(RUN_IN(&job, "run", LOCK, "stat", "-c", "%a", LOCK), 0);
+	ck_assert_str_eq(job.out.text, "644\n");
+}
+
+/* run -F */
+
+TEST(no_fork_makes_the_command_the_holder)
+{
+	struct job job = { .before_exec = NULL };
+	char pid[32];
+
+	START(&job, "run", "-F", LOCK, "sh", "-c", "echo $$; cat");
+	snprintf(pid, sizeof(pid), "%d\n", (int)job.pid);
+	stream_await(&job.out, pid);
+	ck_assert_str_eq(read_file(LOCK), pid);
+	ck_assert_int_eq(RUN("run", "-n", LOCK, "true"), 1);
+	ck_assert_int_eq(job_end(&job), 0);
+	assert_content(LOCK, "%d\n", (int)job.pid);
+	ck_assert_int_eq(RUN("check", LOCK), 1);
+	ck_assert_int_eq(RUN("run", "-n", LOCK, "true"), 0);
+}
+
+TEST(no_fork_names_the_command_to_who_waits)
+{
+	struct job holder = { .before_exec = NULL };
+	struct job waiter = { .before_exec = NULL };
+
+	START(&holder, "run", "--no-fork", LOCK, "cat");
+	job_say(&holder, "ready\n");
+	stream_await(&holder.out, "ready\n");
+	START(&waiter, "run", "-v", LOCK, "true");
+	stream_await(&waiter.err, waiting_for(holder.pid, "cat"));
+	ck_assert_int_eq(job_end(&holder), 0);
+	ck_assert_int_eq(job_end(&waiter), 0);
+}
+
+TEST(no_fork_of_a_command_that_cannot_be_executed_leaves_nothing)
+{
+	ck_assert_int_eq(RUN("run", "-F", LOCK, "no-such-command"), 127);
+	ck_assert_int_eq(RUN("run", "-F", LOCK, "/dev/null"), 126);
+}
+
+TEST(no_fork_lets_go_at_the_commands_end_although_its_children_live)
+{
+	struct job job = { .before_exec = NULL };
+	pid_t child;
+
+	ck_assert_int_eq(
+		RUN_IN(&job, "run", "-F", LOCK, "sh", "-c", "sleep 60 <&- >&- 2>&- & echo $!"), 0);
+	child = (pid_t)strtol(job.out.text, NULL, 10);
+	ck_assert_int_eq(kill(child, 0), 0);
+	ck_assert_int_eq(RUN("run", "-n", LOCK, "true"), 0);
+	ck_assert_int_eq(kill(child, SIGKILL), 0);
+}
+
+/* Descriptors */
+
+#define LIST_DESCRIPTORS \
+	"for f in /proc/$$/fd/*; do [ $f -ef " LOCK " ] && echo lock; readlink $f; done; :"
+
+TEST(the_command_gets_no_descriptor_of_ours)
+{
+	struct job job = { .before_exec = NULL };
+
+	ck_assert_int_eq(RUN_IN(&job, "run", "-k", LOCK, "sh", "-c", LIST_DESCRIPTORS), 0);
+	ck_assert_ptr_null(strstr(job.out.text, test_dir));
+	ck_assert_ptr_null(strstr(job.out.text, "anon_inode"));
+}
+
+TEST(no_fork_gives_the_command_the_lock_file_alone)
+{
+	struct job job = { .before_exec = NULL };
+	char *found;
+
+	ck_assert_int_eq(RUN_IN(&job, "run", "-F", LOCK, "sh", "-c", LIST_DESCRIPTORS), 0);
+	found = strstr(job.out.text, test_dir);
+	ck_assert_ptr_nonnull(found);
+	/* the file's name in /proc is one that it had before it had ours */
+	assert_says(&job.out, "lock\n/");
+	ck_assert_ptr_null(strstr(found + 1, test_dir));
+	ck_assert_ptr_null(strstr(job.out.text, "anon_inode"));
+	ck_assert_int_eq(RUN("run", LOCK, "true"), 0);
+}
+
+static const int standard_descriptors[] = { STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO };
+static int closed;
+
+static void a_standard_descriptor_is_closed(void)
+{
+	close(closed);
+}
+
+TEST_EACH(the_lock_file_is_never_a_standard_descriptor_of_the_command, standard_descriptors)
+{
+	struct job job = { .before_exec = a_standard_descriptor_is_closed };
+	char script[64];
+
+	closed = standard_descriptors[_i];
+	snprintf(script, sizeof(script), "echo no >&%d", closed);
+	ck_assert_int_ne(RUN_IN(&job, "run", "-F", LOCK, "sh", "-c", script), 0);
+	assert_content(LOCK, "%d\n", (int)job.pid);
+	snprintf(script, sizeof(script), "/proc/self/fd/%d", closed);
+	ck_assert_int_eq(RUN_IN(&job, "run", LOCK, "test", "-e", script), 1);
+}

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* strtod() and strtol() take blanks, signs, hexadecimals, "inf" and the locale's comma. */
+#include <config.h>
+
+#include "tool.h"
+
+#include <errno.h>
+
+/* More than anybody waits (3 million years), and far from overflow when added to a time. */
+#define MANY_SECONDS 100000000000000LL
+
+static int is_digit(char c)
+{
+	return c >= '0' && c <= '9';
+}
+
+/* What follows the point, rounded up so that no wait ends early and none but 0 is nothing. */
+static const char *parse_fraction(const char *text, long long *ms)
+{
+	long long unit = 100;
+	int rest = 0;
+
+	for (; is_digit(*text); text++) {
+		*ms += unit * (*text - '0');
+		rest |= unit == 0 && *text != '0';
+		unit /= 10;
+	}
+	*ms += rest;
+	return text;
+}
+
+int parse_seconds(const char *text, long long *ret_ms)
+{
+	long long seconds = 0, ms = 0;
+	int digits = is_digit(text[0]) || (text[0] == '.' && is_digit(text[1]));
+
+	for (; is_digit(*text); text++)
+		if (seconds < MANY_SECONDS)
+			seconds = seconds * 10 + (*text - '0');
+	if (*text == '.')
+		text = parse_fraction(text + 1, &ms);
+	if (!digits || *text)
+		return -EINVAL;
+	*ret_ms = seconds * 1000 + ms;
+	return 0;
+}
+
+static int parse_digits(const char *text, int base, int max, int *ret)
+{
+	int value = 0;
+
+	if (!*text)
+		return -EINVAL;
+	for (; *text; text++) {
+		if (*text < '0' || *text >= '0' + base)
+			return -EINVAL;
+		value = value * base + (*text - '0');
+		if (value > max)
+			return -EINVAL;
+	}
+	*ret = value;
+	return 0;
+}
+
+int parse_exit_code(const char *text, int *ret_code)
+{
+	return parse_digits(text, 10, 255, ret_code);
+}
+
+/* Whether the bits make sense on a lock file is the library's to say. */
+int parse_mode(const char *text, unsigned int *ret_mode)
+{
+	int mode = 0;
+	int r = parse_digits(text, 8, 07777, &mode);
+
+	if (r == 0)
+		*ret_mode = (unsigned int)mode;
+	return r;
+}

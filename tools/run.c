@@ -1,0 +1,270 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include <config.h>
+
+#include "tool.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <lockfile-pid.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+static const char help[] =
+	"Usage: lockfile-pid run [OPTION]... PATH [--] COMMAND [ARG]...\n"
+	"Hold the lock PATH while COMMAND runs.\n"
+	"\n"
+	"  -n, --nonblock               do not wait where the lock is held\n"
+	"  -w, --wait=SECONDS           wait no longer than this; fractions are fine\n"
+	"  -E, --conflict-exit-code=N   exit status when -n or -w did not get the lock (1)\n"
+	"  -F, --no-fork                let COMMAND itself be the holder: its PID stands in\n"
+	"                               PATH, which is left behind for the next to take over\n"
+	"  -k, --kill                   end COMMAND when the lock is lost or this process\n"
+	"                               dies: SIGTERM, and SIGKILL 5 seconds later\n"
+	"  -m, --mode=MODE              permissions of PATH, octal, less the umask (0644)\n"
+	"  -v, --verbose                say what is waited for, and when the lock is had\n"
+	"      --help                   print this and exit\n"
+	"      --version                print the version and exit\n"
+	"\n"
+	"SIGTERM, SIGINT, SIGHUP, SIGQUIT and SIGALRM are passed on to COMMAND.\n"
+	"\n"
+	"Exit status: COMMAND's; 128+N when signal N killed it; 126 when it could not be\n"
+	"executed, 127 when it was not found; 125 when lockfile-pid itself failed.\n";
+
+enum { OPTION_HELP = 256, OPTION_VERSION };
+
+static const struct option long_options[] = {
+	{ "nonblock", no_argument, NULL, 'n' },
+	{ "wait", required_argument, NULL, 'w' },
+	{ "conflict-exit-code", required_argument, NULL, 'E' },
+	{ "no-fork", no_argument, NULL, 'F' },
+	{ "kill", no_argument, NULL, 'k' },
+	{ "mode", required_argument, NULL, 'm' },
+	{ "verbose", no_argument, NULL, 'v' },
+	{ "help", no_argument, NULL, OPTION_HELP },
+	{ "version", no_argument, NULL, OPTION_VERSION },
+	{ NULL, 0, NULL, 0 },
+};
+
+struct run {
+	int nonblock;
+	int timed;
+	long long timeout_ms;
+	int conflict_code;
+	int no_fork;
+	int kill;
+	int has_mode;
+	unsigned int mode;
+	int verbose;
+	char **command;
+	struct lockfile_pid *lock;
+	struct signals signals;
+};
+
+static int bad_usage(const char *problem)
+{
+	return usage_error("run ", RUN_FAILED, problem ? "%s" : NULL, problem);
+}
+
+static int bad_argument(const char *what, const char *value)
+{
+	return usage_error("run ", RUN_FAILED, "invalid %s: '%s'", what, value);
+}
+
+/* One option with an argument; 0 or the exit status. */
+static int take_argument(struct run *run, int option, const char *value)
+{
+	const char *what;
+	int r;
+
+	switch (option) {
+	case 'w':
+		what = "number of seconds";
+		run->timed = 1;
+		r = parse_seconds(value, &run->timeout_ms);
+		break;
+	case 'E':
+		what = "exit status";
+		r = parse_exit_code(value, &run->conflict_code);
+		break;
+	default:
+		what = "mode";
+		run->has_mode = 1;
+		r = parse_mode(value, &run->mode);
+	}
+	return r < 0 ? bad_argument(what, value) : 0;
+}
+
+static int take_option(struct run *run, int option)
+{
+	switch (option) {
+	case 'n':
+		run->nonblock = 1;
+		return 0;
+	case 'F':
+		run->no_fork = 1;
+		return 0;
+	case 'k':
+		run->kill = 1;
+		return 0;
+	case 'v':
+		run->verbose = 1;
+		return 0;
+	case 'w':
+	case 'E':
+	case 'm':
+		return take_argument(run, option, optarg);
+	default:
+		return bad_usage(NULL);
+	}
+}
+
+/* What stands after the options: PATH [--] COMMAND [ARG]... */
+static int take_operands(struct run *run, char **argv, const char **ret_path)
+{
+	if (!argv[0])
+		return bad_usage("PATH is missing");
+	run->command = argv + 1;
+	if (run->command[0] && strcmp(run->command[0], "--") == 0)
+		run->command++;
+	if (!run->command[0])
+		return bad_usage("COMMAND is missing");
+	if (run->nonblock && run->timed)
+		return bad_usage("-n and -w exclude each other");
+	if (run->no_fork && run->kill)
+		return bad_usage("-k and -F exclude each other: nobody is left to watch the lock");
+	if (run->nonblock)
+		run->timeout_ms = 0;
+	*ret_path = argv[0];
+	return 0;
+}
+
+static int set_up(struct run *run, const char *path)
+{
+	int r = lockfile_pid_new(&run->lock, path);
+
+	if (r < 0) {
+		complain(path, r);
+		return RUN_FAILED;
+	}
+	if (run->has_mode && lockfile_pid_set_mode(run->lock, run->mode) < 0)
+		return usage_error("run ", RUN_FAILED, "invalid mode: '%04o'", run->mode);
+	return 0;
+}
+
+static enum report report_kind(const struct run *run)
+{
+	if (run->verbose)
+		return REPORT_AT_ONCE;
+	return isatty(STDERR_FILENO) ? REPORT_LATER : REPORT_NOTHING;
+}
+
+/* -n and -w in scripts and cron jobs fail silently; the exit status says it. */
+static void report_conflict(const struct run *run)
+{
+	const char *path = lockfile_pid_path(run->lock);
+	char holder[HOLDER_TEXT_SIZE];
+	pid_t pid = 0;
+
+	if (report_kind(run) == REPORT_NOTHING)
+		return;
+	if (lockfile_pid_check(run->lock, &pid) != LOCKFILE_PID_ERR_BUSY)
+		pid = 0;
+	fprintf(stderr, "lockfile-pid: %s: held by %s\n", path, holder_text(pid, holder));
+}
+
+/* We go as we were told to; what we have or wait for is given back before. */
+static void die_of_signal(struct run *run)
+{
+	lockfile_pid_free(run->lock);
+	run->lock = NULL;
+	signals_die(signals_caught());
+}
+
+/* After this signals are held. */
+static int take_lock(struct run *run)
+{
+	long long start = now_ms();
+	long long ms;
+	int r;
+
+	signals_catch(&run->signals);
+	r = wait_for_lock(run->lock, run->timeout_ms, report_kind(run));
+	ms = now_ms() - start;
+	signals_hold(&run->signals);
+	if (signals_caught())
+		die_of_signal(run);
+	if (r == 0 && run->verbose)
+		fprintf(stderr, "locked %s after %lld.%03lld s\n", lockfile_pid_path(run->lock),
+		        ms / 1000, ms % 1000);
+	return r;
+}
+
+/* The lock goes where its descriptor goes.  Returns only when that failed. */
+static int become_command(const struct run *run)
+{
+	int fd = lockfile_pid_fileno(run->lock);
+	int flags = fd < 0 ? -1 : fcntl(fd, F_GETFD);
+
+	if (flags < 0 || fcntl(fd, F_SETFD, flags & ~FD_CLOEXEC) < 0) {
+		complain(lockfile_pid_path(run->lock), fd < 0 ? fd : -errno);
+		return RUN_FAILED;
+	}
+	signals_release(&run->signals);
+	return command_become(run->command);
+}
+
+/* A loss that the command was ended for has been told. */
+static void give_back(const struct run *run, int loss_is_known)
+{
+	int r = lockfile_pid_unlock(run->lock);
+
+	if (r < 0 && !loss_is_known)
+		complain(lockfile_pid_path(run->lock), r);
+}
+
+static int run_locked(struct run *run)
+{
+	int lost = 0;
+	int status;
+	int r = take_lock(run);
+
+	if (r == LOCKFILE_PID_ERR_BUSY) {
+		report_conflict(run);
+		return run->conflict_code;
+	}
+	if (r < 0) {
+		complain(lockfile_pid_path(run->lock), r);
+		return RUN_FAILED;
+	}
+	if (run->no_fork)
+		return become_command(run);
+	status = command_run(run->command, &run->signals, run->kill ? run->lock : NULL, &lost);
+	give_back(run, lost);
+	return status;
+}
+
+int run_main(int argc, char **argv)
+{
+	struct run run = { .timeout_ms = FOR_EVER, .conflict_code = RUN_CONFLICT };
+	const char *path = NULL;
+	int option, status;
+
+	while ((option = getopt_long(argc, argv, "+nw:E:Fkm:v", long_options, NULL)) != -1) {
+		if (option == OPTION_HELP)
+			return print_text(help) < 0 ? RUN_FAILED : 0;
+		if (option == OPTION_VERSION)
+			return print_version() < 0 ? RUN_FAILED : 0;
+		status = take_option(&run, option);
+		if (status != 0)
+			return status;
+	}
+	status = take_operands(&run, argv + optind, &path);
+	if (status == 0)
+		status = set_up(&run, path);
+	if (status == 0)
+		status = run_locked(&run);
+	lockfile_pid_free(run.lock);
+	return status;
+}

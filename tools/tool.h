@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What the parts of the lockfile-pid tool share. */
+#ifndef TOOL_H
+#define TOOL_H
+
+#include <signal.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+struct lockfile_pid;
+
+/* Exit statuses of `run`, as env(1), timeout(1) and the shells use them. */
+enum {
+	RUN_CONFLICT = 1,
+	RUN_FAILED = 125,
+	RUN_NOT_EXECUTABLE = 126,
+	RUN_NOT_FOUND = 127,
+	RUN_SIGNALLED = 128 /* plus the signal's number */
+};
+
+/* Exit statuses of `check`: those of "status" in the LSB's init scripts. */
+enum { CHECK_HELD = 0, CHECK_DEAD = 1, CHECK_INVALID = 2, CHECK_FREE = 3, CHECK_FAILED = 4 };
+
+/* The commands; they return the exit status.  argv[0] is the tool's name, for getopt(3). */
+int run_main(int argc, char **argv);
+int check_main(int argc, char **argv);
+
+/* tool.c: messages and time */
+void complain(const char *subject, int error);
+int usage_error(const char *command, int status, const char *format, ...)
+	__attribute__((__format__(__printf__, 3, 4)));
+int print_text(const char *text);
+int print_version(void);
+long long now_ms(void);
+
+/* number.c: options' arguments, strictly; 0 or -EINVAL */
+int parse_seconds(const char *text, long long *ret_ms);
+int parse_exit_code(const char *text, int *ret_code);
+int parse_mode(const char *text, unsigned int *ret_mode);
+
+/* holder.c: the holder in words */
+#define HOLDER_TEXT_SIZE 64
+const char *holder_text(pid_t pid, char buffer[HOLDER_TEXT_SIZE]);
+
+/* signals.c: the signals that ask to end */
+enum { SIGNALS_ENDING = 5 };
+struct signals {
+	sigset_t mask; /* as we were started with */
+	struct sigaction ending[SIGNALS_ENDING];
+	struct sigaction child;
+};
+void signals_catch(struct signals *signals);
+int signals_caught(void);
+void signals_hold(struct signals *signals);
+void signals_release(const struct signals *signals);
+int signals_next(siginfo_t *ret_info, long long timeout_ms);
+void signals_die(int sig) __attribute__((__noreturn__));
+
+/* wait.c: until the lock is ours */
+#define FOR_EVER (-1LL)
+enum report {
+	REPORT_NOTHING,
+	REPORT_LATER, /* a wait of less than a second is none to speak of */
+	REPORT_AT_ONCE
+};
+int wait_for_lock(struct lockfile_pid *lock, long long timeout_ms, enum report report);
+
+/* command.c: the command that runs under the lock; both return its exit status */
+#define COMMAND_LOOK_MS 1000 /* how often a lock that must not be lost is looked at */
+#define COMMAND_GRACE_MS 5000 /* from SIGTERM to SIGKILL when it is */
+int command_become(char **argv);
+int command_run(char **argv, const struct signals *signals, const struct lockfile_pid *watched,
+                int *ret_lost);
+
+#endif /* TOOL_H */
