@@ -1,0 +1,735 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The line of waiters, call by call. */
+#include <config.h>
+
+#include "handle.h"
+#include "steer.h"
+#include "sys.h"
+#include "world.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <lockfile-pid.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+#define FIFO "x.pid.queue"
+
+static bool is_readable(const struct lockfile_pid *lock, int timeout_ms)
+{
+	struct pollfd p = { .fd = lockfile_pid_wait_fd(lock), .events = POLLIN };
+
+	ck_assert_int_ge(p.fd, 0);
+	return poll(&p, 1, timeout_ms) == 1;
+}
+
+static struct lockfile_pid *held(void)
+{
+	struct lockfile_pid *lock = new_lock("x.pid");
+
+	ck_assert_int_eq(lockfile_pid_lock(lock), 0);
+	return lock;
+}
+
+static struct lockfile_pid *in_line(void)
+{
+	struct lockfile_pid *lock = new_lock("x.pid");
+
+	ck_assert_int_eq(lockfile_pid_wait_begin(lock), LOCKFILE_PID_ERR_BUSY);
+	return lock;
+}
+
+static void begin(void *lock)
+{
+	ck_assert_int_eq(lockfile_pid_wait_begin(lock), LOCKFILE_PID_ERR_BUSY);
+}
+
+static void cancel(void *lock)
+{
+	ck_assert_int_eq(lockfile_pid_wait_cancel(lock), 0);
+}
+
+static void continue_in_vain(struct lockfile_pid *lock)
+{
+	ck_assert_int_eq(lockfile_pid_wait_continue(lock), LOCKFILE_PID_ERR_BUSY);
+}
+
+static void remove_fifo(void *unused)
+{
+	(void)unused;
+	unlink(FIFO);
+}
+
+/* What is not needed is not done */
+
+TEST(use_without_contention_looks_for_a_line_once_and_touches_none)
+{
+	struct lockfile_pid *lock = new_lock("x.pid");
+
+	steer_reset();
+	steer_watch_opens(FIFO);
+	ck_assert_int_eq(lockfile_pid_trylock(lock), 0);
+	ck_assert_int_eq(steer_count("sys_fstatat"), 0);
+	ck_assert_int_eq(lockfile_pid_unlock(lock), 0);
+	ck_assert_ptr_nonnull(strstr(steer_trace(), "unlinkat fstatat close "));
+	ck_assert_int_eq(steer_opens(), 0);
+	ck_assert_int_eq(steer_count("sys_mkfifoat"), 0);
+	ck_assert_int_eq(steer_count("sys_epoll_create"), 0);
+	ck_assert_int_eq(steer_count("sys_epoll_wait"), 0);
+	ck_assert_int_eq(steer_count("sys_write"), 0);
+	steer_reset();
+	lockfile_pid_free(lock);
+}
+
+/* Coming */
+
+static const struct {
+	const char *call;
+	int nth;
+} goings[] = {
+	{ "sys_mkfifoat", 1 },
+	{ "sys_lock_byte", 1 }, /* the place is taken, and the name leads nowhere */
+};
+
+TEST_EACH(who_comes_when_the_line_goes_away_makes_a_new_one, goings)
+{
+	struct lockfile_pid *holder = held(), *lock = new_lock("x.pid");
+
+	steer_reset();
+	steer_after(goings[_i].call, goings[_i].nth, remove_fifo, NULL);
+	begin(lock);
+	ck_assert(exists(FIFO));
+	ck_assert_int_ge(lock->queue.fifo.fd, 0);
+	ck_assert_int_eq(steer_count("sys_mkfifoat"), 2);
+	steer_reset();
+	cancel(lock);
+	ck_assert_str_eq(list_dir("."), "x.pid ");
+	lockfile_pid_free(lock);
+	lockfile_pid_free(holder);
+}
+
+static struct holder start_waiter(void)
+{
+	struct holder waiter = holder_start("x.pid");
+
+	ck_assert_int_eq(holder_do(&waiter, "begin"), LOCKFILE_PID_ERR_BUSY);
+	return waiter;
+}
+
+/* For hooks, which may run where the list of our descriptors is locked. */
+static void holder_begin(void *holder)
+{
+	ck_assert_int_eq(holder_do(holder, "begin"), LOCKFILE_PID_ERR_BUSY);
+}
+
+static void holder_cancel(void *holder)
+{
+	ck_assert_int_eq(holder_do(holder, "cancel"), 0);
+}
+
+TEST(who_comes_when_the_last_one_leaves_tries_again)
+{
+	struct lockfile_pid *holder = held(), *lock = new_lock("x.pid");
+	struct holder last = start_waiter();
+
+	steer_reset();
+	steer_result("sys_lock_byte", 1, -EAGAIN); /* the one who leaves has it */
+	steer_before("sys_lock_byte", 2, holder_cancel, &last);
+	begin(lock);
+	ck_assert(exists(FIFO));
+	ck_assert_int_ge(lock->queue.fifo.fd, 0);
+	steer_reset();
+	cancel(lock);
+	ck_assert_str_eq(list_dir("."), "x.pid ");
+	holder_end(&last);
+	lockfile_pid_free(lock);
+	lockfile_pid_free(holder);
+}
+
+/* For ever: somebody is stopped just then. */
+TEST(who_cannot_come_for_the_one_who_leaves_waits_without_a_line)
+{
+	struct lockfile_pid *holder = held(), *lock = new_lock("x.pid");
+
+	steer_reset();
+	steer_result("sys_lock_byte", EVERY, -EAGAIN);
+	begin(lock);
+	ck_assert_int_lt(lock->queue.fifo.fd, 0);
+	steer_reset();
+	continue_in_vain(lock); /* and looks for the line again */
+	ck_assert_int_ge(lock->queue.fifo.fd, 0);
+	cancel(lock);
+	ck_assert_str_eq(list_dir("."), "x.pid ");
+	lockfile_pid_free(lock);
+	lockfile_pid_free(holder);
+}
+
+TEST(the_kernel_that_wakes_all_will_do)
+{
+	struct lockfile_pid *holder = held(), *lock = new_lock("x.pid");
+
+	steer_reset();
+	steer_result("sys_epoll_add", 1, -EINVAL);
+	begin(lock);
+	steer_reset();
+	ck_assert_int_ge(lock->queue.fifo.fd, 0);
+	lockfile_pid_free(holder);
+	ck_assert(is_readable(lock, 0));
+	ck_assert_int_eq(lockfile_pid_wait_continue(lock), 0);
+	lockfile_pid_free(lock);
+}
+
+/* Leaving */
+
+TEST(who_leaves_lets_go_first_and_removes_the_line_only_with_the_lock)
+{
+	struct lockfile_pid *holder = held(), *lock = in_line();
+	const char *order = "unlock_bytes lock_byte fstatat unlinkat ";
+
+	steer_reset();
+	cancel(lock);
+	ck_assert_int_eq(strncmp(steer_trace(), order, strlen(order)), 0);
+	steer_reset();
+	lockfile_pid_free(lock);
+	lockfile_pid_free(holder);
+}
+
+TEST(who_leaves_others_behind_wakes_one_and_removes_nothing)
+{
+	struct lockfile_pid *holder = held(), *lock = in_line(), *other = in_line();
+
+	steer_reset();
+	cancel(lock);
+	ck_assert_int_eq(steer_count("sys_unlinkat"), 0);
+	ck_assert_int_eq(steer_count("sys_write"), 1);
+	steer_reset();
+	ck_assert(is_readable(other, 0));
+	ck_assert(exists(FIFO));
+	lockfile_pid_free(other);
+	lockfile_pid_free(lock);
+	lockfile_pid_free(holder);
+}
+
+/* Something happens at each call of one who leaves, in turn; returns whether there was one. */
+static bool leave_while(struct lockfile_pid *lock, void (*happens)(void *), void *argument, int nth)
+{
+	begin(lock);
+	steer_reset();
+	steer_before(ANY_CALL, nth, happens, argument);
+	cancel(lock);
+	happens = steer_count(ANY_CALL) < nth ? NULL : happens;
+	steer_reset();
+	return happens != NULL;
+}
+
+TEST(two_who_leave_at_once_remove_the_line_between_them)
+{
+	struct lockfile_pid *holder = held(), *lock = new_lock("x.pid");
+	struct holder other = holder_start("x.pid");
+	bool happened = true;
+
+	for (int nth = 1; happened; nth++) {
+		holder_begin(&other);
+		happened = leave_while(lock, holder_cancel, &other, nth);
+		holder_cancel(&other);
+		ck_assert_str_eq(list_dir("."), "x.pid ");
+	}
+	holder_end(&other);
+	lockfile_pid_free(lock);
+	lockfile_pid_free(holder);
+}
+
+TEST(one_who_comes_while_the_last_one_leaves_stands_in_a_line_that_has_its_name)
+{
+	struct lockfile_pid *holder = held(), *lock = new_lock("x.pid");
+	struct holder other = holder_start("x.pid");
+
+	for (int nth = 1; leave_while(lock, holder_begin, &other, nth); nth++) {
+		/* the one who leaves may have had the lock all the time */
+		ck_assert(holder_do(&other, "continue") == LOCKFILE_PID_ERR_BUSY);
+		ck_assert(exists(FIFO));
+		holder_cancel(&other);
+		ck_assert_str_eq(list_dir("."), "x.pid ");
+	}
+	holder_end(&other);
+	lockfile_pid_free(lock);
+	lockfile_pid_free(holder);
+}
+
+/* The first */
+
+static void skip_without_pidfds(void)
+{
+	int fd = sys_pidfd_open(getpid());
+
+	if (fd < 0)
+		SKIP("needs pidfd_open(2)");
+	close(fd);
+}
+
+TEST(the_first_in_line_alone_watches_the_holder_and_hands_that_on)
+{
+	struct lockfile_pid *holder, *first, *second;
+
+	skip_without_pidfds();
+	holder = held();
+	first = in_line();
+	second = in_line();
+	ck_assert(first->queue.first && !second->queue.first);
+	ck_assert_int_ge(first->queue.pidfd.fd, 0);
+	ck_assert_int_lt(second->queue.pidfd.fd, 0);
+	continue_in_vain(second);
+	ck_assert_int_lt(second->queue.pidfd.fd, 0);
+	cancel(first);
+	ck_assert(is_readable(second, 0));
+	continue_in_vain(second);
+	ck_assert(second->queue.first);
+	ck_assert_int_ge(second->queue.pidfd.fd, 0);
+	lockfile_pid_free(second);
+	lockfile_pid_free(first);
+	lockfile_pid_free(holder);
+}
+
+static void kill_holder(void *holder)
+{
+	holder_kill(holder);
+}
+
+/* Too late for the look at PATH, too early to be watched, or just watched. */
+static const char *const deaths[] = {
+	"sys_lock_byte", /* to be the first in line; each is the last of its name */
+	"sys_pidfd_open",
+	"sys_epoll_add", /* the pidfd */
+	"sys_timer_set",
+};
+
+static int count_in_begin(const char *call)
+{
+	struct lockfile_pid *lock = new_lock("x.pid");
+	int count;
+
+	steer_reset();
+	begin(lock);
+	count = steer_count(call);
+	ck_assert_int_gt(count, 0);
+	lockfile_pid_free(lock);
+	return count;
+}
+
+TEST_EACH(a_holder_that_dies_just_when_it_is_to_be_watched_is_noticed_at_once, deaths)
+{
+	struct holder holder = holder_start("x.pid");
+	struct lockfile_pid *lock = new_lock("x.pid");
+	int nth;
+
+	skip_without_pidfds();
+	ck_assert_int_eq(holder_do(&holder, "lock"), 0);
+	count_in_begin(deaths[_i]); /* the first time it looks itself up, too */
+	nth = count_in_begin(deaths[_i]);
+	steer_reset();
+	steer_before(deaths[_i], nth, kill_holder, &holder);
+	begin(lock);
+	ck_assert_int_eq(steer_count(deaths[_i]), nth);
+	steer_reset();
+	ck_assert(lock->queue.pause_ms <= 50 || is_readable(lock, 0));
+	ck_assert(is_readable(lock, -1));
+	ck_assert_int_eq(lockfile_pid_wait_continue(lock), 0);
+	lockfile_pid_free(lock);
+}
+
+static const int no_pidfd[] = { EPERM, ENOSYS };
+
+TEST_EACH(without_pidfds_the_death_of_the_holder_is_noticed_all_the_same, no_pidfd)
+{
+	struct holder holder = holder_start("x.pid");
+	struct lockfile_pid *lock = new_lock("x.pid");
+
+	ck_assert_int_eq(holder_do(&holder, "lock"), 0);
+	steer_reset();
+	steer_result("sys_pidfd_open", EVERY, -no_pidfd[_i]);
+	begin(lock);
+	ck_assert_int_lt(lock->queue.pidfd.fd, 0);
+	holder_kill(&holder);
+	ck_assert(is_readable(lock, -1));
+	ck_assert_int_eq(lockfile_pid_wait_continue(lock), 0);
+	steer_reset();
+	lockfile_pid_free(lock);
+}
+
+/* Waking */
+
+/* Bytes that nobody came to read; the last one is no news to those in line. */
+static void fill(struct lockfile_pid *lock)
+{
+	char bytes[4096] = "";
+	struct epoll_event event;
+	int fd = open(FIFO, O_RDWR | O_NONBLOCK | O_CLOEXEC);
+
+	ck_assert_int_ge(fd, 0);
+	while (write(fd, bytes, sizeof(bytes)) > 0 || write(fd, bytes, 1) > 0)
+		;
+	ck_assert_int_eq(errno, EAGAIN);
+	close(fd);
+	ck_assert_int_ge(epoll_wait(lockfile_pid_wait_fd(lock), &event, 1, 0), 0);
+}
+
+TEST(a_line_that_is_full_of_bytes_wakes_all_the_same)
+{
+	struct lockfile_pid *holder = held(), *lock = in_line();
+	struct epoll_event event;
+
+	fill(lock);
+	ck_assert_int_eq(epoll_wait(lockfile_pid_wait_fd(lock), &event, 1, 0), 0);
+	steer_reset();
+	lockfile_pid_free(holder);
+	ck_assert_int_eq(steer_count("sys_write"), 2);
+	steer_reset();
+	ck_assert(is_readable(lock, 0));
+	ck_assert_int_eq(lockfile_pid_wait_continue(lock), 0);
+	lockfile_pid_free(lock);
+}
+
+static void make_file(void *name)
+{
+	unlink(name);
+	write_file(name, "data");
+}
+
+static void make_link(void *name)
+{
+	unlink(name);
+	write_file("aim", "data");
+	ck_assert_int_eq(symlink("aim", name), 0);
+}
+
+static void make_directory(void *name)
+{
+	unlink(name);
+	ck_assert_int_eq(mkdir(name, 0755), 0);
+}
+
+static void make_device(void *name)
+{
+	unlink(name);
+	if (mknod(name, S_IFCHR | 0666, 1 << 8 | 3) < 0)
+		SKIP("cannot make a device");
+}
+
+static void make_nothing(void *name)
+{
+	unlink(name);
+}
+
+static void (*const things[])(void *) = {
+	make_file, make_link, make_directory, make_device, make_nothing,
+};
+
+static void expect_thing(int row)
+{
+	ck_assert_int_eq(steer_count("sys_write"), 0);
+	ck_assert(exists(FIFO) == (things[row] != make_nothing));
+	if (row == 0)
+		assert_content(FIFO, "data");
+	if (row == 1)
+		assert_content("aim", "data");
+	remove(FIFO);
+	remove("aim");
+}
+
+TEST_EACH(a_release_writes_into_nothing_but_a_line, things)
+{
+	struct lockfile_pid *lock = held();
+	char name[] = FIFO;
+
+	things[_i](name);
+	steer_reset();
+	ck_assert_int_eq(lockfile_pid_unlock(lock), 0);
+	expect_thing(_i);
+	steer_reset();
+	lockfile_pid_free(lock);
+}
+
+TEST_EACH(a_release_writes_into_nothing_that_takes_the_place_of_a_line_just_then, things)
+{
+	struct lockfile_pid *lock = held();
+	char name[] = FIFO;
+
+	ck_assert_int_eq(mkfifo(FIFO, 0600), 0);
+	steer_reset();
+	/* calls of unlock: one look at our own file, one at the line */
+	steer_after("sys_fstatat", 2, things[_i], name);
+	ck_assert_int_eq(lockfile_pid_unlock(lock), 0);
+	expect_thing(_i);
+	steer_reset();
+	lockfile_pid_free(lock);
+}
+
+TEST(who_stands_in_a_line_of_root_in_a_sticky_directory_is_woken_by_others)
+{
+	struct lockfile_pid *holder, *lock;
+
+	SKIP_UNLESS_ROOT();
+	holder = held();
+	lock = new_lock("x.pid");
+	ck_assert_int_eq(chmod(".", 01777), 0);
+	begin(lock);
+	steer_reset();
+	steer_result("sys_geteuid", EVERY, 12345);
+	lockfile_pid_free(holder);
+	steer_reset();
+	ck_assert(is_readable(lock, 0));
+	ck_assert_int_eq(lockfile_pid_wait_continue(lock), 0);
+	lockfile_pid_free(lock);
+}
+
+TEST(a_line_of_another_user_in_a_sticky_directory_is_not_used)
+{
+	struct lockfile_pid *holder, *lock;
+
+	SKIP_UNLESS_ROOT();
+	holder = held();
+	lock = new_lock("x.pid");
+	ck_assert_int_eq(chmod(".", 01777), 0);
+	ck_assert_int_eq(chown(".", 1, 1), 0);
+	ck_assert_int_eq(mkfifo(FIFO, 0600), 0);
+	ck_assert_int_eq(chown(FIFO, 2, 2), 0);
+	steer_reset();
+	steer_result("sys_geteuid", EVERY, 12345);
+	begin(lock);
+	ck_assert_int_lt(lock->queue.fifo.fd, 0);
+	ck_assert(lock->queue.pause_ms <= 50);
+	lockfile_pid_free(holder);
+	ck_assert_int_eq(steer_count("sys_write"), 0);
+	ck_assert_int_eq(steer_count("sys_mkfifoat"), 0);
+	ck_assert(is_readable(lock, -1));
+	ck_assert_int_eq(lockfile_pid_wait_continue(lock), 0);
+	steer_reset();
+	ck_assert(exists(FIFO));
+	ck_assert_int_eq(unlink(FIFO), 0);
+	lockfile_pid_free(lock);
+}
+
+/* Failures */
+
+static const struct fault {
+	const char *call;
+	int nth, error, result; /* of a wait in vain */
+} faults[] = {
+	{ "sys_epoll_create", 1, EMFILE, -EMFILE },
+	{ "sys_epoll_create", 1, ENFILE, -ENFILE },
+	{ "sys_epoll_create", 1, ENOMEM, -ENOMEM },
+	{ "sys_epoll_add", 1, ENOMEM, -ENOMEM },
+	{ "sys_epoll_add", 1, ENOSPC, -ENOSPC },
+	{ "sys_epoll_add", 2, ENOMEM, -ETIMEDOUT }, /* that of the pidfd */
+	{ "sys_mkfifoat", EVERY, EPERM, -ETIMEDOUT },
+	{ "sys_mkfifoat", EVERY, EROFS, -ETIMEDOUT },
+	{ "sys_mkfifoat", EVERY, EOPNOTSUPP, -ETIMEDOUT },
+	{ "sys_mkfifoat", EVERY, EACCES, -ETIMEDOUT },
+	{ "sys_mkfifoat", EVERY, ENOSPC, -ETIMEDOUT },
+	{ "sys_mkfifoat", EVERY, EDQUOT, -ETIMEDOUT },
+	{ "sys_mkfifoat", EVERY, EIO, -ETIMEDOUT },
+	{ "sys_lock_byte", EVERY, ENOLCK, -ETIMEDOUT },
+	{ "sys_lock_byte", 1, ENOLCK, -ETIMEDOUT },
+	{ "sys_lock_byte", 2, ENOLCK, -ETIMEDOUT }, /* to be the first */
+	{ "sys_fchmod", EVERY, EPERM, -ETIMEDOUT },
+	{ "sys_pidfd_open", EVERY, EPERM, -ETIMEDOUT },
+	{ "sys_pidfd_open", EVERY, EMFILE, -ETIMEDOUT },
+	{ "sys_write", EVERY, EAGAIN, -ETIMEDOUT },
+	{ "sys_read", EVERY, EAGAIN, -ETIMEDOUT },
+};
+
+TEST_EACH(a_wait_with_a_call_that_fails_leaves_nothing, faults)
+{
+	struct holder holder = holder_start("x.pid");
+	struct lockfile_pid *lock = new_lock("x.pid");
+	int descriptors = count_descriptors();
+
+	ck_assert_int_eq(holder_do(&holder, "lock"), 0);
+	steer_reset();
+	steer_result(faults[_i].call, faults[_i].nth, -faults[_i].error);
+	ck_assert_int_eq(lockfile_pid_timedlock(lock, 30), faults[_i].result);
+	steer_reset();
+	ck_assert_int_eq(count_descriptors(), descriptors);
+	ck_assert_str_eq(list_dir("."), "x.pid ");
+	holder_end(&holder);
+	ck_assert_int_eq(lockfile_pid_timedlock(lock, 30), 0);
+	lockfile_pid_free(lock);
+}
+
+static const int timer_errors[] = { EMFILE, ENFILE, ENOMEM };
+
+TEST_EACH(a_timer_that_cannot_be_had_is_told_by_begin, timer_errors)
+{
+	struct lockfile_pid *holder = held(), *lock = new_lock("x.pid");
+	int descriptors = count_descriptors();
+
+	steer_reset();
+	steer_result("sys_timer_create", 1, -timer_errors[_i]);
+	ck_assert_int_eq(lockfile_pid_wait_begin(lock), -timer_errors[_i]);
+	steer_reset();
+	ck_assert_int_eq(lockfile_pid_wait_fd(lock), -EBADF);
+	ck_assert_int_eq(count_descriptors(), descriptors);
+	ck_assert_str_eq(list_dir("."), "x.pid ");
+	lockfile_pid_free(lock);
+	lockfile_pid_free(holder);
+}
+
+/* Any call of a place in line that has a number fails, once. */
+static bool join_with_fault(struct path *path, const char *call, int nth, int error)
+{
+	struct queue queue = QUEUE_NONE;
+	int r;
+
+	steer_reset();
+	steer_result(call, nth, -error);
+	r = queue_join(&queue, path, true);
+	if (r == 0)
+		queue_leave(&queue, path, true);
+	nth = steer_count(call) < nth ? 0 : nth;
+	steer_reset();
+	ck_assert(r == 0 || r == -error);
+	ck_assert_str_eq(list_dir("."), "");
+	return nth != 0;
+}
+
+static const char *const calls[] = {
+	"sys_openat",    "sys_fstat",        "sys_fchmod",    "sys_mkfifoat",   "sys_epoll_create",
+	"sys_epoll_add", "sys_timer_create", "sys_lock_byte", "sys_epoll_wait",
+};
+
+TEST_EACH(whichever_call_of_joining_fails_nothing_is_left, calls)
+{
+	static const int errors[] = { EMFILE, EIO };
+	struct lockfile_pid *lock = new_lock("x.pid"); /* its path */
+	int descriptors = count_descriptors();
+
+	ck_assert_int_eq(chmod(".", 0777), 0);
+	for (size_t i = 0; i < sizeof(errors) / sizeof(*errors); i++) {
+		/* the last one removes the line, and is retried by nobody */
+		int last = strcmp(calls[_i], "sys_lock_byte") == 0 ? 1 : 100;
+
+		for (int nth = 1; nth <= last; nth++)
+			if (!join_with_fault(&lock->path, calls[_i], nth, errors[i]))
+				break;
+	}
+	ck_assert_int_eq(count_descriptors(), descriptors);
+	lockfile_pid_free(lock);
+}
+
+/* Signals */
+
+TEST(an_interruption_is_told_only_where_there_are_handlers)
+{
+	struct lockfile_pid *holder = held(), *lock = new_lock("x.pid");
+
+	steer_reset();
+	steer_result("sys_has_signal_handlers", EVERY, false);
+	for (int nth = 2; nth < 20; nth++)
+		steer_result("sys_epoll_wait", nth, -EINTR);
+	ck_assert_int_eq(lockfile_pid_timedlock(lock, 20), -ETIMEDOUT);
+	steer_reset();
+	steer_result("sys_has_signal_handlers", EVERY, true);
+	steer_result("sys_epoll_wait", 2, -EINTR);
+	ck_assert_int_eq(lockfile_pid_timedlock(lock, 20), -EINTR);
+	steer_reset();
+	ck_assert_str_eq(list_dir("."), "x.pid ");
+	lockfile_pid_free(lock);
+	lockfile_pid_free(holder);
+}
+
+/* Death at each call after the wake-up */
+
+static void die(void *unused)
+{
+	(void)unused;
+	raise(SIGKILL);
+}
+
+struct victim {
+	int nth;
+	int ready, go; /* pipe ends */
+	struct lockfile_pid *inherited[2];
+};
+
+static void join_and_die(void *argument)
+{
+	const struct victim *victim = argument;
+	struct lockfile_pid *lock = new_lock("x.pid");
+	char byte = 0;
+
+	begin(lock);
+	REQUIRE(write(victim->ready, &byte, 1) == 1);
+	REQUIRE(read(victim->go, &byte, 1) == 1);
+	steer_reset();
+	steer_before(ANY_CALL, victim->nth, die, NULL);
+	REQUIRE(lockfile_pid_wait_continue(lock) == 0);
+	REQUIRE(lockfile_pid_unlock(lock) == 0);
+	lockfile_pid_free(lock);
+	lockfile_pid_free(victim->inherited[0]);
+	lockfile_pid_free(victim->inherited[1]);
+}
+
+static int start_victim(struct victim *victim, pid_t *ret_pid)
+{
+	int ready[2], go[2];
+	char byte;
+
+	ck_assert_int_eq(pipe2(ready, O_CLOEXEC), 0);
+	ck_assert_int_eq(pipe2(go, O_CLOEXEC), 0);
+	victim->ready = ready[1];
+	victim->go = go[0];
+	*ret_pid = fork();
+	ck_assert_int_ge(*ret_pid, 0);
+	if (*ret_pid == 0) {
+		join_and_die(victim);
+		_exit(0);
+	}
+	close(ready[1]);
+	close(go[0]);
+	ck_assert_int_eq(read(ready[0], &byte, 1), 1);
+	close(ready[0]);
+	return go[1];
+}
+
+/* Returns whether it died before it was done. */
+static bool survive_victim(struct lockfile_pid *holder, struct lockfile_pid *lock, int nth)
+{
+	struct victim victim = { .nth = nth, .inherited = { holder, lock } };
+	int status, go, r;
+	pid_t pid;
+
+	ck_assert_int_eq(lockfile_pid_lock(holder), 0);
+	go = start_victim(&victim, &pid);
+	begin(lock);
+	ck_assert_int_eq(lockfile_pid_unlock(holder), 0);
+	ck_assert_int_eq(write(go, "", 1), 1);
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	close(go);
+	ck_assert(WIFSIGNALED(status) || WEXITSTATUS(status) == 0);
+	r = lockfile_pid_wait_continue(lock); /* by itself within a second, */
+	if (r == LOCKFILE_PID_ERR_BUSY) {     /* and once it lets the first go first */
+		ck_assert(is_readable(lock, -1));
+		r = lockfile_pid_wait_continue(lock);
+	}
+	ck_assert_int_eq(r, 0);
+	ck_assert_int_eq(lockfile_pid_unlock(lock), 0);
+	assert_nothing_left();
+	return WIFSIGNALED(status);
+}
+
+TEST(a_waiter_killed_at_any_call_after_its_wake_up_holds_up_nobody)
+{
+	struct lockfile_pid *holder = new_lock("x.pid"), *lock = new_lock("x.pid");
+	int nth = 1;
+
+	while (survive_victim(holder, lock, nth))
+		nth++;
+	ck_assert_int_gt(nth, 20);
+	lockfile_pid_free(lock);
+	lockfile_pid_free(holder);
+}
