@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include <config.h>
+
+#include "bench.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+int64_t now_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
+}
+
+void sleep_us(int us)
+{
+	struct timespec ts = { .tv_sec = us / 1000000, .tv_nsec = us % 1000000 * 1000L };
+
+	nanosleep(&ts, NULL);
+}
+
+void fail(const char *where, const char *what, const char *why)
+{
+	fprintf(stderr, "%s: %s: %s: %s\n", program_invocation_short_name, where, what, why);
+	exit(EXIT_FAILURE);
+}
+
+static int ascending(const void *a, const void *b)
+{
+	const double *x = a, *y = b;
+
+	return (*x > *y) - (*x < *y);
+}
+
+struct spread spread_of(double *values, size_t count)
+{
+	qsort(values, count, sizeof(values[0]), ascending);
+	return (struct spread){
+		.least = values[0],
+		.low = values[count / 4],
+		.median = values[count / 2],
+		.high = values[count - 1 - count / 4],
+		.most = values[count - 1],
+	};
+}
+
+void print_spread(const char *name, struct spread spread)
+{
+	printf("  %-30s %8.2f  %8.2f ..%8.2f\n", name, spread.median, spread.least, spread.most);
+}
+
+void stay_on_processor(int cpu)
+{
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	if (cpu >= 0 && cpu < CPU_SETSIZE) {
+		CPU_SET((size_t)cpu, &set);
+		if (sched_setaffinity(0, sizeof(set), &set) < 0)
+			perror("not pinned to a processor");
+	}
+}
+
+void stay_on_one_processor(void)
+{
+	stay_on_processor(sched_getcpu());
+}
+
+/* What else runs is measured as well. */
+static void print_load(void)
+{
+	double load[3] = { -1, -1, -1 };
+
+	getloadavg(load, 3);
+	printf("%s: load average %.2f %.2f %.2f, %ld processors\n\n", program_invocation_short_name,
+	       load[0], load[1], load[2], sysconf(_SC_NPROCESSORS_ONLN));
+	fflush(stdout);
+}
+
+void measure_in(char **dirs, void (*measure)(const char *dir))
+{
+	static char memory[] = "/dev/shm", here[] = ".", *usual[] = { memory, here, NULL };
+
+	print_load();
+	for (char **dir = *dirs ? dirs : usual; *dir; dir++) {
+		measure(*dir);
+		fflush(stdout);
+	}
+}
+
+void bench_path(char *ret, size_t size, const char *dir, const char *suffix)
+{
+	snprintf(ret, size, "%s/bench-%d%s", dir, (int)getpid(), suffix);
+}
+
+void create_and_unlink(const char *path)
+{
+	char content[16];
+	int length = snprintf(content, sizeof(content), "%d\n", (int)getpid());
+	int fd = open(path, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0644);
+
+	if (fd < 0 || write(fd, content, (size_t)length) != length || close(fd) < 0 ||
+	    unlink(path) < 0)
+		fail(path, "create and unlink", strerror(errno));
+}

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* bench - time, its spread, and where to measure */
+#ifndef BENCH_H
+#define BENCH_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+/* Of some measured values; low and high are the quartiles. */
+struct spread {
+	double least, low, median, high, most;
+};
+
+int64_t now_ns(void);
+void sleep_us(int us);
+
+/* Says what went wrong, and ends the program. */
+void fail(const char *where, const char *what, const char *why) __attribute__((noreturn));
+
+/* Sorts the values. */
+struct spread spread_of(double *values, size_t count);
+
+/* "  NAME   median   least .. most" */
+void print_spread(const char *name, struct spread spread);
+
+/* The calling process moves to a processor, if that is allowed. */
+void stay_on_processor(int cpu);
+
+/* Moving to another processor would be measured as well.  No matter if refused. */
+void stay_on_one_processor(void);
+
+/* In each directory that is named, else on a tmpfs and in the current one. */
+void measure_in(char **dirs, void (*measure)(const char *dir));
+
+/* The last component of a lock file's path is "bench-PID" and a suffix. */
+void bench_path(char *ret, size_t size, const char *dir, const char *suffix);
+
+/* What every lock that is a file costs at least: create, write, close and unlink one. */
+void create_and_unlink(const char *path);
+
+#endif
