@@ -105,6 +105,17 @@ static int create(struct lockfile_pid *lock, int dirfd, const char *dir, const c
 	return create(lock, dirfd, dir, name);
 }
 
+static void tell_holder(struct awaited *ret, const struct judged *judged)
+{
+	*ret = (struct awaited){
+		.pid = judged->pid,
+		.wakes = judged->ours,
+		.dev = judged->dev,
+		.ino = judged->ino,
+		.changed = judged->changed,
+	};
+}
+
 /* With the right to replace: what does PATH look like now? */
 static int conclude(struct lockfile_pid *lock, int dirfd, struct awaited *ret_holder)
 {
@@ -123,7 +134,7 @@ static int conclude(struct lockfile_pid *lock, int dirfd, struct awaited *ret_ho
 		r = takeover_replace(lock, dirfd, &judged);
 		break;
 	case VERDICT_BUSY:
-		*ret_holder = (struct awaited){ judged.pid, judged.ours };
+		tell_holder(ret_holder, &judged);
 		r = LOCKFILE_PID_ERR_BUSY;
 		break;
 	default:
@@ -157,7 +168,7 @@ static int contend(struct lockfile_pid *lock, int dirfd, struct awaited *ret_hol
 	verdict_release(&judged);
 	switch (verdict) {
 	case VERDICT_BUSY:
-		*ret_holder = (struct awaited){ judged.pid, judged.ours };
+		tell_holder(ret_holder, &judged);
 		return LOCKFILE_PID_ERR_BUSY;
 	case VERDICT_ALIEN:
 		return LOCKFILE_PID_ERR_INVALID_PID;

@@ -284,6 +284,7 @@ void queue_watch(struct queue *queue, const struct awaited *awaited)
 {
 	bool watching, died = false;
 
+	queue->awaited = *awaited;
 	if (queue->fifo.fd >= 0 && !queue->first)
 		queue->first = sys_lock_byte(queue->fifo.fd, F_WRLCK, FIRST_BYTE) == 0;
 	watching = queue->first || queue->fifo.fd < 0;
@@ -378,6 +379,18 @@ int queue_follow(struct queue *queue, const struct path *path, bool look)
 	r = take_stand(queue, path);
 	process_unlock_list();
 	return r;
+}
+
+bool queue_sees_no_change(const struct queue *queue, const struct path *path)
+{
+	const struct awaited *seen = &queue->awaited;
+	struct stat st;
+
+	/* if it had exited, that would have woken us */
+	return queue->pidfd.fd >= 0 && seen->wakes &&
+	       sys_fstatat(queue->dir.fd, path->name, &st) == 0 && st.st_dev == seen->dev &&
+	       st.st_ino == seen->ino && st.st_ctim.tv_sec == seen->changed.tv_sec &&
+	       st.st_ctim.tv_nsec == seen->changed.tv_nsec;
 }
 
 bool queue_defers(struct queue *queue, const struct path *path)

@@ -7,11 +7,15 @@
 #include "process.h"
 
 #include <signal.h>
+#include <time.h>
 
 /* Whom a waiter waits for. */
 struct awaited {
 	pid_t pid;                      /* 0: not known */
 	bool wakes;                     /* uses this library, so its release wakes a waiter */
+	dev_t dev;
+	ino_t ino;                      /* of its lock file, */
+	struct timespec changed;        /* and when that was changed last */
 };
 
 /* A place in line. */
@@ -24,6 +28,7 @@ struct queue {
 	struct descriptor timer;        /* for event loops: the time to look again */
 	struct descriptor pidfd;        /* of the holder, with the first in line */
 	pid_t watched;                  /* the holder's PID */
+	struct awaited awaited;         /* as it was seen last */
 	bool first;
 	bool deferred;                  /* it has let the first go first */
 	int pause_ms;                   /* until PATH is looked at again */
@@ -68,6 +73,9 @@ int queue_sleep(struct queue *queue, int timeout_ms, const sigset_t *mask, bool 
 
 /* For event loops: takes note of what woke the loop.  Was it more than the time? */
 bool queue_drain(struct queue *queue);
+
+/* Is PATH as it was, and the holder, which we watch, alive? */
+bool queue_sees_no_change(const struct queue *queue, const struct path *path);
 
 /*
  * Nobody woke us, and PATH is free: is it for the first to take, who may be

@@ -253,6 +253,7 @@ static int judge_regular(struct judged *judged, int dirfd, const char *name,
 	judged->fd = fd;
 	judged->dev = st.st_dev;
 	judged->ino = st.st_ino;
+	judged->changed = st.st_ctim;
 	return judge_open(judged, fd, &st, patience);
 }
 

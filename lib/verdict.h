@@ -23,6 +23,7 @@ struct judged {
 	int fd;                         /* keeps the inode, and so its number, from re-use; or -1 */
 	dev_t dev;
 	ino_t ino;
+	struct timespec changed;        /* st_ctim */
 	pid_t pid;                      /* recorded and meaningful here; or 0 */
 	bool ours;                      /* made by this library */
 

@@ -127,6 +127,11 @@ int wait_continue(struct lockfile_pid *lock, bool woken)
 		leave(lock, r);
 		return r;
 	}
+	/* a look once a second is to cost next to nothing */
+	if (!woken && queue_sees_no_change(&lock->queue, &lock->path)) {
+		queue_pause(&lock->queue, lock->queue.pause_ms);
+		return LOCKFILE_PID_ERR_BUSY;
+	}
 	if (!woken && lock->turn_given_ns == 0 && queue_defers(&lock->queue, &lock->path)) {
 		queue_pause(&lock->queue, TURN_MS);
 		return LOCKFILE_PID_ERR_BUSY;
