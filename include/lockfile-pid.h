@@ -23,8 +23,10 @@
  * A handle (struct lockfile_pid) is one contender for one path:
  *
  *	lockfile_pid_new()
- *	  lockfile_pid_set_mode()		optional
+ *	  lockfile_pid_set_mode(), _set_inheritable(), _set_shared_locks()
+ *						optional
  *	  lockfile_pid_lock() or _trylock() or _timedlock() or _wait_begin()
+ *	    lockfile_pid_adopt()		in a child: see daemons below
  *	    ... the work ...
  *	    lockfile_pid_verify()		optional: is it still ours?
  *	  lockfile_pid_unlock()
@@ -91,13 +93,37 @@
  * for it.  A lock file that is removed by hand is noticed within a second, one
  * of another program within 50 milliseconds.
  *
+ * Daemons
+ * -------
+ * A daemon takes the lock while it can still say on the terminal that another
+ * runs, and only then goes to the background, as another process:
+ *
+ *	r = lockfile_pid_set_inheritable(lock, 1);
+ *	if (r == 0)
+ *		r = lockfile_pid_trylock(lock);
+ *	... tell errors, exit(1) ...
+ *	if (daemon(0, 0) < 0)
+ *		... the same ...
+ *	r = lockfile_pid_set_inheritable(lock, 0);	it is the last heir
+ *	if (r == 0)
+ *		r = lockfile_pid_adopt(lock);
+ *
+ * At no instant is the lock free, and then the file holds the daemon's PID.  If
+ * the holder of an inheritable lock ends without unlocking it, the lock stays
+ * busy as long as any child (or child's child) lives that was forked meanwhile
+ * and has not executed another program, closed its descriptors or called
+ * lockfile_pid_free().  Therefore adopt before closing descriptors (closefrom(3))
+ * and before giving up the right to write the directory (setuid(2)); and clear the
+ * mark, as above, where the daemon forks workers that are not to keep the lock
+ * when it dies.
+ *
  * fork, exec, descriptors, threads, signals
  * -----------------------------------------
  * - The lock belongs to the process that took it.  A child never holds it: in
  *   the child unlock and verify say LOCKFILE_PID_ERR_ROGUE_DELETION, free only
  *   gives back memory, and its exit deletes nothing.  The child may contend for
  *   the lock anew with the same handle.  The lock ends with the parent, even
- *   while children live on.
+ *   while children live on; an inheritable one (see Daemons) does not.
  * - A process that executes a new image has let go, unless it clears
  *   FD_CLOEXEC of lockfile_pid_fileno() before: the new image may lock at once.
  *   Others see the file as held until that process ends or does so.
@@ -114,13 +140,22 @@
  * - Where a lock is waited for is a cancellation point (pthreads(7)); nothing
  *   leaks.  No other function of the library is one.
  *
+ * File systems
+ * ------------
  * Where a file system has no user attributes (ramfs, tmpfs before Linux 6.6,
- * some network file systems) three promises are weaker: another process that
+ * some network file systems) four promises are weaker: another process that
  * re-uses the PID of a dead holder reads as the holder, a stray copy of a dead
- * holder's descriptor keeps the lock, and a holder whose descriptors were
- * closed underneath cannot prove any more that the file is its own.  Where
+ * holder's descriptor keeps the lock, a holder whose descriptors were
+ * closed underneath cannot prove any more that the file is its own, and an
+ * inheritable lock that was let go of, and whose heir died, is busy until the
+ * process that let go of it has ended.  Where
  * /proc is missing the first two are as weak, and a holder whose descriptors
  * were closed underneath can lose its lock to another process.
+ *
+ * On a network file system the lock excludes between hosts if kernel locks on it
+ * (fcntl(2)) are those of all hosts.  What another host left behind is not
+ * taken over unless the caller says so (lockfile_pid_set_shared_locks()), and
+ * waiting across hosts takes up to a second longer.
  */
 #ifndef LOCKFILE_PID_H
 #define LOCKFILE_PID_H
@@ -184,6 +219,12 @@ int lockfile_pid_new(struct lockfile_pid **ret_lock, const char *path);
  * is emptied through its descriptor instead, so that the next contender can
  * have it.  Without a descriptor, too, it stays until this process ends.
  *
+ * An inheritable lock is let go of: a child that has inherited it keeps it, and
+ * may adopt it.  Where there is no such child the file is removed, or, if that
+ * is not possible, marked for the next contender to replace.
+ *
+ * In a child that has not adopted the lock this only closes the child's copy.
+ *
  * Since: 0.1
  */
 void lockfile_pid_free(struct lockfile_pid *lock);
@@ -214,6 +255,43 @@ const char *lockfile_pid_path(const struct lockfile_pid *lock);
  */
 LOCKFILE_PID_MUST_CHECK
 int lockfile_pid_set_mode(struct lockfile_pid *lock, unsigned int mode);
+
+/**
+ * lockfile_pid_set_inheritable - may children keep and adopt the lock?
+ * @lock: the handle, not holding
+ * @inheritable: not 0: what is locked, or adopted, by this handle from now on can
+ *	be adopted by children of fork(2).  0 unless set
+ *
+ * In a child that has inherited a lock this is about the lock file that
+ * lockfile_pid_adopt() makes, not about the permission to call it.
+ *
+ * Errors: -EBUSY: the handle holds the lock, or is in line.
+ *
+ * Since: 0.1
+ */
+LOCKFILE_PID_MUST_CHECK
+int lockfile_pid_set_inheritable(struct lockfile_pid *lock, int inheritable);
+
+/**
+ * lockfile_pid_set_shared_locks - do all hosts share the kernel locks?
+ * @lock: the handle, not holding
+ * @shared: not 0: on a network or FUSE file system a lock file without kernel
+ *	lock has no holder on any host.  0 unless set
+ *
+ * A record of another boot, and a PID that no process has here, may be those of
+ * a living process on another host.  What tells is the kernel lock, if it
+ * reaches all hosts, as it does with GlusterFS, CephFS and NFSv4, for example,
+ * but not where the mount makes such locks local (nolock, local_lock=posix).
+ * Only the administrator knows.  Unset, such a file counts as held, and has to
+ * be removed by hand after a host has crashed.  Files on local file systems are
+ * not affected.
+ *
+ * Errors: -EBUSY: the handle holds the lock, or is in line.
+ *
+ * Since: 0.1
+ */
+LOCKFILE_PID_MUST_CHECK
+int lockfile_pid_set_shared_locks(struct lockfile_pid *lock, int shared);
 
 /**
  * lockfile_pid_trylock - take the lock if nobody holds it
@@ -280,9 +358,10 @@ int lockfile_pid_timedlock(struct lockfile_pid *lock, int timeout_ms);
  * holds nothing now; -EINPROGRESS: the handle is in line.  After any other error
  * the handle still holds the lock:
  * -EACCES, -EPERM, -EROFS, -EIO of unlink(2) and open(2); -EMFILE, -ENFILE,
- * -ENOMEM.  If our descriptors were closed underneath a file has to be made
- * beside it for a moment, with all errors of lockfile_pid_trylock(), and
- * -EAGAIN: another process has kept the right to do so for a second.
+ * -ENOMEM.  If the lock is inheritable, or our descriptors were closed
+ * underneath, a file has to be made beside it for a moment, with all errors of
+ * lockfile_pid_trylock(), and -EAGAIN: another process has kept the right to do
+ * so for a second.
  *
  * Since: 0.1
  */
@@ -334,6 +413,33 @@ int lockfile_pid_verify(const struct lockfile_pid *lock);
  */
 LOCKFILE_PID_MUST_CHECK
 int lockfile_pid_check(const struct lockfile_pid *lock, pid_t *ret_pid);
+
+/**
+ * lockfile_pid_adopt - in a child: become the holder of the parent's lock
+ * @lock: the handle by which a parent took the lock, inheritable
+ *	(lockfile_pid_set_inheritable()), before it forked
+ *
+ * Whether the parent lives, has ended, or has freed its handle, does not matter:
+ * from now on the lock is ours alone, and the file holds our PID and has the mode
+ * that is set for this handle.  Of several children one can adopt it.  For a
+ * parent that lives it is gone: its unlock and verify say
+ * LOCKFILE_PID_ERR_ROGUE_DELETION.
+ *
+ * Returns: 0: we hold the lock.  So too if we did before, by whatever means.
+ *
+ * Errors: LOCKFILE_PID_ERR_ROGUE_DELETION: there is nothing to adopt: the file
+ * was removed, by the parent's unlock or by hand, or is another's, or another
+ * child has adopted it, or no parent held the lock when we were forked; the handle
+ * holds nothing now.  After any other error what was inherited is kept, and adopt
+ * can be called again: -EPERM: the handle is not inheritable; -EAGAIN: another
+ * process has kept the right to replace the file for a second; -EINPROGRESS: the
+ * handle is in line; and those of lockfile_pid_trylock() except
+ * LOCKFILE_PID_ERR_BUSY and LOCKFILE_PID_ERR_INVALID_PID.
+ *
+ * Since: 0.1
+ */
+LOCKFILE_PID_MUST_CHECK
+int lockfile_pid_adopt(struct lockfile_pid *lock);
 
 /**
  * lockfile_pid_fileno - the descriptor of the held lock file

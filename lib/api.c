@@ -6,7 +6,9 @@
  */
 #include <config.h>
 
+#include "adopt.h"
 #include "handle.h"
+#include "held.h"
 #include "lock.h"
 #include "process.h"
 #include "sys.h"
@@ -47,7 +49,7 @@ int lockfile_pid_new(struct lockfile_pid **ret_lock, const char *path)
 	if (!lock)
 		return -ENOMEM;
 	*lock = (struct lockfile_pid){ .mode = DEFAULT_MODE, .file = PIDFILE_NONE,
-				       .queue = QUEUE_NONE };
+				       .spare = PIDFILE_NONE, .queue = QUEUE_NONE };
 	r = path_init(&lock->path, path);
 	if (r < 0) {
 		free(lock);
@@ -55,6 +57,15 @@ int lockfile_pid_new(struct lockfile_pid **ret_lock, const char *path)
 	}
 	*ret_lock = lock;
 	return 0;
+}
+
+static void give_up(struct lockfile_pid *lock)
+{
+	if (lock->file.inheritable)
+		held_let_go(lock);
+	/* a file that stays is emptied at least, for the next one to replace */
+	else if (held_release(lock) < 0 && lock_is_held(lock))
+		pidfile_empty(&lock->file);
 }
 
 void lockfile_pid_free(struct lockfile_pid *lock)
@@ -67,10 +78,9 @@ void lockfile_pid_free(struct lockfile_pid *lock)
 	if (queue_is_joined(&lock->queue))
 		wait_cancel(lock);
 	queue_drop(&lock->queue);
-	/* a file that stays is emptied at least, for the next one to replace */
-	if (lock_is_held(lock) && lock_release(lock) < 0 && lock_is_held(lock))
-		pidfile_empty(&lock->file);
-	pidfile_drop(&lock->file);
+	if (lock_is_held(lock))
+		give_up(lock);
+	lock_drop(lock);
 	restore_cancellation(state);
 	path_release(&lock->path);
 	free(lock);
@@ -81,13 +91,38 @@ const char *lockfile_pid_path(const struct lockfile_pid *lock)
 	return lock ? lock->path.given : NULL;
 }
 
+static bool is_in_use(const struct lockfile_pid *lock)
+{
+	return lock_is_held(lock) || queue_is_joined(&lock->queue);
+}
+
 int lockfile_pid_set_mode(struct lockfile_pid *lock, unsigned int mode)
 {
 	if (!lock || (mode & ~0777U) != 0 || (mode & 0600) != 0600)
 		return -EINVAL;
-	if (lock_is_held(lock) || queue_is_joined(&lock->queue))
+	if (is_in_use(lock))
 		return -EBUSY;
 	lock->mode = mode;
+	return 0;
+}
+
+int lockfile_pid_set_inheritable(struct lockfile_pid *lock, int inheritable)
+{
+	if (!lock)
+		return -EINVAL;
+	if (is_in_use(lock))
+		return -EBUSY;
+	lock->inheritable = inheritable != 0;
+	return 0;
+}
+
+int lockfile_pid_set_shared_locks(struct lockfile_pid *lock, int shared)
+{
+	if (!lock)
+		return -EINVAL;
+	if (is_in_use(lock))
+		return -EBUSY;
+	lock->shared_locks = shared != 0;
 	return 0;
 }
 
@@ -97,9 +132,9 @@ int lockfile_pid_set_mode(struct lockfile_pid *lock, unsigned int mode)
  */
 static bool still_holds(struct lockfile_pid *lock)
 {
-	if (lock_is_held(lock) && lock_verify(lock) != LOCKFILE_PID_ERR_ROGUE_DELETION)
+	if (lock_is_held(lock) && held_verify(lock) != LOCKFILE_PID_ERR_ROGUE_DELETION)
 		return true;
-	pidfile_drop(&lock->file);
+	lock_drop(lock);
 	queue_drop(&lock->queue);
 	return false;
 }
@@ -148,7 +183,7 @@ int lockfile_pid_unlock(struct lockfile_pid *lock)
 	if (queue_is_joined(&lock->queue))
 		return -EINPROGRESS;
 	state = disable_cancellation();
-	r = lock_release(lock);
+	r = held_release(lock);
 	restore_cancellation(state);
 	return r;
 }
@@ -173,19 +208,20 @@ int lockfile_pid_verify(const struct lockfile_pid *lock)
 	if (!lock)
 		return -EINVAL;
 	state = disable_cancellation();
-	r = lock_verify(lock);
+	r = held_verify(lock);
 	restore_cancellation(state);
 	return r;
 }
 
 static int check(const struct lockfile_pid *lock, pid_t *ret_pid)
 {
+	struct judge judge = { .path = &lock->path, .shared_locks = lock->shared_locks };
 	struct judged judged;
 	int dirfd = path_open_dir(&lock->path), verdict;
 
 	if (dirfd < 0)
 		return dirfd;
-	verdict = verdict_judge(&judged, dirfd, &lock->path, NULL);
+	verdict = verdict_judge(&judged, dirfd, &judge);
 	sys_close(dirfd);
 	if (verdict < 0)
 		return verdict;
@@ -206,6 +242,20 @@ int lockfile_pid_check(const struct lockfile_pid *lock, pid_t *ret_pid)
 		return -EINVAL;
 	state = disable_cancellation();
 	r = check(lock, ret_pid);
+	restore_cancellation(state);
+	return r;
+}
+
+int lockfile_pid_adopt(struct lockfile_pid *lock)
+{
+	int state, r;
+
+	if (!lock)
+		return -EINVAL;
+	if (queue_is_joined(&lock->queue))
+		return -EINPROGRESS;
+	state = disable_cancellation();
+	r = adopt(lock);
 	restore_cancellation(state);
 	return r;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* lock - the protocol: acquire, verify, release */
+/* lock - the protocol, and how a lock is acquired */
 #ifndef LOCK_H
 #define LOCK_H
 
@@ -19,7 +19,20 @@ int lock_acquire_in(struct lockfile_pid *lock, int dirfd, struct awaited *ret_ho
 /* Makes the candidate now, so that the attempt is quicker. */
 void lock_prepare(struct lockfile_pid *lock, int dirfd);
 
-int lock_verify(const struct lockfile_pid *lock);
-int lock_release(struct lockfile_pid *lock);
+/*
+ * To release an inheritable lock takes a candidate more.  It is made before the
+ * lock is had, so that a full disk does not keep us from releasing.  Where there
+ * can be none without a name, that is no error.
+ */
+int lock_make_spare(struct lockfile_pid *lock, int dirfd, const char *dir);
+
+/* The lock is had: if it is inheritable, children keep it from now on. */
+void lock_share(struct lockfile_pid *lock);
+
+/* verdict_judge() on behalf of the handle. */
+int lock_judge(struct lockfile_pid *lock, int dirfd, struct judged *ret);
+
+/* Closes all files of the handle; their names stay. */
+void lock_drop(struct lockfile_pid *lock);
 
 #endif

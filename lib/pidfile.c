@@ -47,16 +47,20 @@ static int write_content(const struct pidfile *file)
 	return r < 0 ? r : (size_t)r == length ? 0 : -ENOSPC;
 }
 
-static int write_attribute(struct pidfile *file, const struct owner *self)
+static int write_attribute(const struct pidfile *file, int fd, bool let_go)
 {
-	struct record record = { .owner = *self, .nonce = file->nonce };
+	struct record record = {
+		.nonce = file->nonce,
+		.inheritable = file->inheritable,
+		.let_go = let_go,
+	};
 	unsigned char packed[RECORD_SIZE];
-	int r;
+	int r = process_self(&record.owner);
 
+	if (r < 0)
+		return r;
 	record_pack(&record, packed);
-	r = sys_fsetxattr(file->descriptor.fd, RECORD_ATTRIBUTE, packed, sizeof(packed));
-	file->has_attribute = r == 0;
-	return r == -EOPNOTSUPP ? 0 : r;
+	return sys_fsetxattr(fd, RECORD_ATTRIBUTE, packed, sizeof(packed));
 }
 
 static int identify(struct pidfile *file)
@@ -99,19 +103,23 @@ static int open_listed(struct pidfile *file, int dirfd, const char *name, int fl
 	return r < 0 ? r : 0;
 }
 
-static int fill(struct pidfile *file)
+static int fill(struct pidfile *file, bool inheritable)
 {
 	struct owner self;
 	int r;
 
 	r = process_self(&self);
 	file->pid = self.pid;
+	file->inheritable = inheritable;
 	/* the attribute needs permission, whatever the descriptor may do */
 	if (r == 0)
 		r = pidfile_set_mode(file, file->mode_now | OWNER_BITS);
 	if (r == 0)
 		r = write_content(file);
-	return r < 0 ? r : write_attribute(file, &self);
+	if (r == 0)
+		r = write_attribute(file, file->descriptor.fd, false);
+	file->has_attribute = r == 0;
+	return r == -EOPNOTSUPP ? 0 : r;
 }
 
 /*
@@ -124,7 +132,8 @@ static bool no_tmpfile(int error)
 	       error == -ENOSYS || error == -EPERM || error == -EACCES;
 }
 
-int pidfile_make_unnamed(struct pidfile *file, int dirfd, const char *dir, mode_t mode)
+int pidfile_make_unnamed(struct pidfile *file, int dirfd, const char *dir, mode_t mode,
+			 bool inheritable)
 {
 	int r = open_listed(file, dirfd, dir, O_TMPFILE, mode);
 
@@ -132,7 +141,7 @@ int pidfile_make_unnamed(struct pidfile *file, int dirfd, const char *dir, mode_
 		return no_tmpfile(r) ? -EOPNOTSUPP : r;
 	file->mode = file->mode_now | OWNER_BITS;
 	if (r == 0)
-		r = fill(file);
+		r = fill(file, inheritable);
 	if (r == 0)
 		r = sys_write_lock(file->descriptor.fd);
 	if (r < 0)
@@ -181,7 +190,8 @@ static void unlink_if_locked(struct pidfile *file, int dirfd, const char *name)
 		sys_unlinkat(dirfd, name, 0);
 }
 
-int pidfile_make_named(struct pidfile *file, int dirfd, const char *name, mode_t mode)
+int pidfile_make_named(struct pidfile *file, int dirfd, const char *name, mode_t mode,
+		       bool inheritable)
 {
 	int r;
 
@@ -193,7 +203,7 @@ int pidfile_make_named(struct pidfile *file, int dirfd, const char *name, mode_t
 	if (r == 0)
 		r = lock_named(file, dirfd, name);
 	if (r == 0)
-		r = fill(file);
+		r = fill(file, inheritable);
 	if (r < 0) {
 		if (r != -EAGAIN)
 			unlink_if_locked(file, dirfd, name);
@@ -317,8 +327,24 @@ void pidfile_close(struct pidfile *file, bool has_fd)
 	process_leave(&file->descriptor, has_fd);
 }
 
+void pidfile_move(struct pidfile *to, struct pidfile *from)
+{
+	process_lock_list();
+	*to = *from;
+	process_move(&to->descriptor, &from->descriptor);
+	process_unlock_list();
+}
+
 void pidfile_empty(const struct pidfile *file)
 {
 	if (pidfile_has_fd(file))
 		sys_ftruncate(file->descriptor.fd);
+}
+
+void pidfile_mark_let_go(const struct pidfile *file, int fd)
+{
+	int r = file->has_attribute ? write_attribute(file, fd, true) : 0;
+
+	/* unmarked, it is let go of when our process ends */
+	(void)r;
 }

@@ -16,6 +16,7 @@ struct pidfile {
 	mode_t mode;                    /* to have as the lock file, */
 	mode_t mode_now;                /* and that it has */
 	pid_t pid;                      /* its content */
+	bool inheritable;               /* a child of fork(2) may adopt it */
 	uint64_t nonce;                 /* in its attribute, */
 	bool has_attribute;             /* where the file system has such */
 	bool can_seek;                  /* the offset is the mark of our descriptor */
@@ -32,13 +33,15 @@ bool pidfile_is_of_process(const struct pidfile *file);
  * dirfd.  PID, attribute, kernel lock and mode, less the umask, are in place.
  * -EOPNOTSUPP: not possible here.
  */
-int pidfile_make_unnamed(struct pidfile *file, int dirfd, const char *dir, mode_t mode);
+int pidfile_make_unnamed(struct pidfile *file, int dirfd, const char *dir, mode_t mode,
+			 bool inheritable);
 
 /*
  * Makes one that has a name from the start, and is open to nobody else for now.
  * -EEXIST: the name exists; -EAGAIN: somebody took ours for a leftover.
  */
-int pidfile_make_named(struct pidfile *file, int dirfd, const char *name, mode_t mode);
+int pidfile_make_named(struct pidfile *file, int dirfd, const char *name, mode_t mode,
+		       bool inheritable);
 
 /*
  * Gives a candidate without a name one.  -EEXIST: the name exists; -EOPNOTSUPP:
@@ -70,6 +73,9 @@ int pidfile_set_mode(struct pidfile *file, mode_t mode);
 /* Makes it say nothing, where its name cannot be removed. */
 void pidfile_empty(const struct pidfile *file);
 
+/* Says in the attribute of the file open at fd, which is ours, that we let go of it. */
+void pidfile_mark_let_go(const struct pidfile *file, int fd);
+
 /* Does this process have the file of this acquisition; this inode? */
 bool pidfile_find_nonce(uint64_t nonce);
 bool pidfile_find_inode(dev_t dev, ino_t ino);
@@ -80,5 +86,8 @@ bool pidfile_find_inode(dev_t dev, ino_t ino);
  */
 void pidfile_drop(struct pidfile *file);
 void pidfile_close(struct pidfile *file, bool has_fd);
+
+/* *to becomes what *from was, and *from none. */
+void pidfile_move(struct pidfile *to, struct pidfile *from);
 
 #endif

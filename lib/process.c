@@ -2,7 +2,7 @@
 /*
  * A child of fork(2) has copies of its parent's descriptors, and the kernel
  * lock on a file lives as long as any copy.  So a handler for forks closes the
- * child's copies at once.  There are ways to make a process that call no such
+ * child's copies at once, those apart that it is to keep.  There are ways to make a process that call no such
  * handlers (clone(2), _Fork(3)), and a child may even have its parent's PID, in
  * a PID namespace of its own.  Therefore what this process knows of itself is
  * on a page that the kernel wipes in every child (MADV_WIPEONFORK, Linux 4.14),
@@ -62,12 +62,13 @@ static void forget_all(void)
 {
 	if (process.identity)
 		memset(process.identity, 0, sizeof(*process.identity));
-	while (process.descriptors) {
-		struct descriptor *descriptor = process.descriptors;
-
-		if (!descriptor->is_ours || descriptor->is_ours(descriptor))
-			sys_close(descriptor->fd);
-		remove_from_list(descriptor);
+	for (struct descriptor *d = process.descriptors, *next; d; d = next) {
+		next = d->next;
+		if (d->is_shared)
+			continue;
+		if (!d->is_ours || d->is_ours(d))
+			sys_close(d->fd);
+		remove_from_list(d);
 	}
 	process_unlock_list();
 }
@@ -149,15 +150,35 @@ uint64_t process_nonce(void)
 	return z ^ z >> 31;
 }
 
-void process_enter(struct descriptor *descriptor, int fd)
+static void add_to_list(struct descriptor *descriptor)
 {
-	descriptor->fd = fd;
-	descriptor->generation = identity()->generation;
 	descriptor->next = process.descriptors;
 	descriptor->link = &process.descriptors;
 	if (descriptor->next)
 		descriptor->next->link = &descriptor->next;
 	process.descriptors = descriptor;
+}
+
+void process_enter(struct descriptor *descriptor, int fd)
+{
+	descriptor->fd = fd;
+	descriptor->is_shared = false;
+	descriptor->generation = identity()->generation;
+	add_to_list(descriptor);
+}
+
+void process_move(struct descriptor *to, struct descriptor *from)
+{
+	*to = *from;
+	remove_from_list(from);
+	add_to_list(to);
+}
+
+void process_share(struct descriptor *descriptor)
+{
+	process_lock_list();
+	descriptor->is_shared = true;
+	process_unlock_list();
 }
 
 void process_leave(struct descriptor *descriptor, bool is_ours)

@@ -25,6 +25,7 @@ uint64_t process_nonce(void);
 struct descriptor {
 	int fd;                         /* -1: there is none */
 	bool (*is_ours)(const struct descriptor *);     /* NULL: it surely is */
+	bool is_shared;                 /* children of fork(2) keep theirs */
 	uint64_t generation;            /* of the process that entered it, see process.c */
 	struct descriptor *next, **link;
 };
@@ -39,6 +40,12 @@ struct descriptor {
 void process_lock_list(void);
 void process_unlock_list(void);
 void process_enter(struct descriptor *descriptor, int fd);
+
+/* With the list locked: *to takes the place of *from, which becomes none. */
+void process_move(struct descriptor *to, struct descriptor *from);
+
+/* From now on a fork does not close it in the child. */
+void process_share(struct descriptor *descriptor);
 
 /* Removes it, and closes it if it is surely ours, or only if there is one at all. */
 void process_leave(struct descriptor *descriptor, bool is_ours);

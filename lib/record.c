@@ -3,7 +3,8 @@
  * The attribute, little-endian on every machine since file systems travel:
  *
  *	offset	size	meaning
- *	0	4	version of this format: 1
+ *	0	2	version of this format: 1
+ *	2	2	1: inheritable; 2: let go of
  *	4	4	PID
  *	8	8	random number of the acquisition
  *	16	16	boot ID
@@ -12,8 +13,8 @@
  *	40	8	start time
  *	48	8	inode number of a pidfd
  *
- * What is unknown is 0.  Later versions of format 1 may append: a reader takes
- * what it knows.
+ * What is unknown is 0.  Later versions of format 1 may append, and add flags: a
+ * reader takes what it knows.
  */
 #include <config.h>
 
@@ -25,6 +26,9 @@
 
 #define FORMAT_VERSION 1
 #define STAT_START_FIELD 22
+
+#define FLAG_INHERITABLE 1U
+#define FLAG_LET_GO      2U
 
 size_t record_format_content(pid_t pid, char ret[RECORD_CONTENT_SIZE])
 {
@@ -70,7 +74,9 @@ static uint64_t get(const unsigned char *p, size_t size)
 
 void record_pack(const struct record *record, unsigned char ret[RECORD_SIZE])
 {
-	put(ret, 4, FORMAT_VERSION);
+	put(ret, 2, FORMAT_VERSION);
+	put(ret + 2, 2, (record->inheritable ? FLAG_INHERITABLE : 0) |
+			(record->let_go ? FLAG_LET_GO : 0));
 	put(ret + 4, 4, (uint64_t)record->owner.pid);
 	put(ret + 8, 8, record->nonce);
 	memcpy(ret + 16, record->owner.boot, BOOT_ID_SIZE);
@@ -82,15 +88,18 @@ void record_pack(const struct record *record, unsigned char ret[RECORD_SIZE])
 
 bool record_unpack(const unsigned char *packed, size_t size, struct record *ret)
 {
-	uint64_t pid;
+	uint64_t pid, flags;
 
-	if (size < RECORD_SIZE || get(packed, 4) != FORMAT_VERSION)
+	if (size < RECORD_SIZE || get(packed, 2) != FORMAT_VERSION)
 		return false;
+	flags = get(packed + 2, 2);
 	pid = get(packed + 4, 4);
 	if (pid == 0 || pid > RECORD_PID_MAX)
 		return false;
 	ret->owner.pid = (pid_t)pid;
 	ret->nonce = get(packed + 8, 8);
+	ret->inheritable = (flags & FLAG_INHERITABLE) != 0;
+	ret->let_go = (flags & FLAG_LET_GO) != 0;
 	memcpy(ret->owner.boot, packed + 16, BOOT_ID_SIZE);
 	ret->owner.pid_namespace = (uint32_t)get(packed + 32, 4);
 	ret->owner.time_namespace = (uint32_t)get(packed + 36, 4);

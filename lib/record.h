@@ -31,6 +31,8 @@
 struct record {
 	struct owner owner;
 	uint64_t nonce;                 /* drawn at random for this acquisition */
+	bool inheritable;               /* a child may keep it and adopt it, */
+	bool let_go;                    /* and nobody else wants it any more */
 };
 
 /* Returns the length of "%d\n". */

@@ -16,6 +16,7 @@
  * - A contender that found PATH free links its candidate there only if there is
  *   still no file, and does not disturb one that is.
  * - Another that wants to replace it needs the right.
+ * - A holder whose children may adopt the lock removes it with the right only.
  *
  * The candidate is kernel-locked all the time, which is what says that its maker
  * is at work.  One at PATH.takeover without that lock is a leftover of a crash.
@@ -40,6 +41,10 @@
 
 #define MODE_AT_WORK       0600
 #define MODE_AT_WORK_GROUP 0660         /* where the group may write the lock file as well */
+
+/* Another keeps the right for some system calls, rarely longer. */
+#define CLAIM_TRIES    200
+#define CLAIM_PAUSE_MS 5
 
 static int lock_and_unlink(int fd, int dirfd, const char *name)
 {
@@ -120,44 +125,58 @@ static int clear_leftover(int dirfd, const char *name)
 }
 
 /* Without O_TMPFILE, or without a way to name such a file here, it has the name at once. */
-static int claim_by_name(struct lockfile_pid *lock, int dirfd)
+static int claim_by_name(const struct lockfile_pid *lock, struct pidfile *candidate, int dirfd)
 {
-	pidfile_drop(&lock->file);
-	return pidfile_make_named(&lock->file, dirfd, lock->path.takeover, lock->mode);
+	pidfile_drop(candidate);
+	return pidfile_make_named(candidate, dirfd, lock->path.takeover, lock->mode,
+				  lock->inheritable);
 }
 
-static int claim_by_link(struct lockfile_pid *lock, int dirfd)
+static int claim_by_link(const struct lockfile_pid *lock, struct pidfile *candidate, int dirfd)
 {
-	struct pidfile *file = &lock->file;
-	bool is_old = pidfile_exists(file);
+	bool is_old = pidfile_exists(candidate);
 	int r = 0;
 
 	if (!is_old)
-		r = pidfile_make_unnamed(file, dirfd, ".", lock->mode);
+		r = pidfile_make_unnamed(candidate, dirfd, ".", lock->mode, lock->inheritable);
 	if (r == 0)
-		r = pidfile_set_mode(file, MODE_AT_WORK);
+		r = pidfile_set_mode(candidate, MODE_AT_WORK);
 	if (r == 0)
-		r = pidfile_link(file, dirfd, lock->path.takeover);
+		r = pidfile_link(candidate, dirfd, lock->path.takeover);
 	if (r == 0 || r == -EEXIST || !is_old)
 		return r;
-	pidfile_drop(file);     /* see create() */
-	return claim_by_link(lock, dirfd);
+	pidfile_drop(candidate);        /* see create() */
+	return claim_by_link(lock, candidate, dirfd);
 }
 
-int takeover_claim(struct lockfile_pid *lock, int dirfd)
+int takeover_claim(const struct lockfile_pid *lock, struct pidfile *candidate, int dirfd)
 {
-	int r = claim_by_link(lock, dirfd);
+	int r = claim_by_link(lock, candidate, dirfd);
 
 	if (r == -EOPNOTSUPP)
-		r = claim_by_name(lock, dirfd);
+		r = claim_by_name(lock, candidate, dirfd);
 	if (r == -EEXIST)
 		return clear_leftover(dirfd, lock->path.takeover);
-	if (r == 0 && lock->file.mode & 020) {
-		r = pidfile_set_mode(&lock->file, MODE_AT_WORK_GROUP);
+	if (r == 0 && candidate->mode & 020) {
+		r = pidfile_set_mode(candidate, MODE_AT_WORK_GROUP);
 		if (r < 0)
-			takeover_withdraw(lock, dirfd);
+			takeover_withdraw(lock, candidate, dirfd);
 	}
 	return r;
+}
+
+int takeover_claim_patiently(const struct lockfile_pid *lock, struct pidfile *candidate,
+			     int dirfd)
+{
+	int r;
+
+	for (int try = 0; try < CLAIM_TRIES; try++) {
+		r = takeover_claim(lock, candidate, dirfd);
+		if (r != LOCKFILE_PID_ERR_BUSY && r != -EAGAIN)
+			return r;
+		sys_poll(NULL, 0, CLAIM_PAUSE_MS);
+	}
+	return -EAGAIN;
 }
 
 /*
@@ -165,9 +184,10 @@ int takeover_claim(struct lockfile_pid *lock, int dirfd)
  * network a result may be that of our request sent twice, and by hand all names
  * can be moved.
  */
-static int arrived(const struct lockfile_pid *lock, int dirfd, int r)
+static int arrived(const struct lockfile_pid *lock, const struct pidfile *candidate, int dirfd,
+		   int r)
 {
-	int at = pidfile_is_at(&lock->file, dirfd, lock->path.name);
+	int at = pidfile_is_at(candidate, dirfd, lock->path.name);
 
 	/* after a success no error of looking counts: it would leave the file behind */
 	if (at == 1 || (at < 0 && r == 0))
@@ -178,48 +198,63 @@ static int arrived(const struct lockfile_pid *lock, int dirfd, int r)
 }
 
 /* Where rename(2) cannot be told not to replace. */
-static int publish_by_link(struct lockfile_pid *lock, int dirfd)
+static int publish_by_link(const struct lockfile_pid *lock, const struct pidfile *candidate,
+			   int dirfd)
 {
 	int r = sys_linkat(dirfd, lock->path.takeover, lock->path.name);
 
-	r = arrived(lock, dirfd, r);
+	r = arrived(lock, candidate, dirfd, r);
 	/* a name that stays, shares our lock, and is a leftover when we are gone */
 	if (r == 0)
 		sys_unlinkat(dirfd, lock->path.takeover, 0);
 	return r;
 }
 
-int takeover_publish(struct lockfile_pid *lock, int dirfd)
+int takeover_publish(const struct lockfile_pid *lock, struct pidfile *candidate, int dirfd)
 {
-	int r = pidfile_set_mode(&lock->file, lock->file.mode);
+	int r = pidfile_set_mode(candidate, candidate->mode);
 
 	if (r < 0)
 		return r;
 	r = sys_rename_noreplace(dirfd, lock->path.takeover, lock->path.name);
 	if (r == -EINVAL || r == -ENOSYS || r == -EPERM)
-		return publish_by_link(lock, dirfd);
-	return arrived(lock, dirfd, r);
+		return publish_by_link(lock, candidate, dirfd);
+	return arrived(lock, candidate, dirfd, r);
 }
 
-int takeover_replace(struct lockfile_pid *lock, int dirfd, const struct judged *judged)
+static int rename_over(const struct lockfile_pid *lock, const struct pidfile *candidate, int dirfd)
+{
+	int r = sys_rename(dirfd, lock->path.takeover, lock->path.name);
+
+	return arrived(lock, candidate, dirfd, r);
+}
+
+int takeover_replace(const struct lockfile_pid *lock, struct pidfile *candidate, int dirfd,
+		     const struct judged *judged)
 {
 	int r = verdict_remove_target(judged, dirfd, &lock->path);
 
 	if (r == 0)
-		r = pidfile_set_mode(&lock->file, lock->file.mode);
+		r = pidfile_set_mode(candidate, candidate->mode);
 	if (r < 0)
 		return r;
 	r = verdict_holds(judged, dirfd, &lock->path);
 	if (r < 1)
 		return r < 0 ? r : -EAGAIN;
-	r = sys_rename(dirfd, lock->path.takeover, lock->path.name);
-	return arrived(lock, dirfd, r);
+	return rename_over(lock, candidate, dirfd);
 }
 
-void takeover_withdraw(struct lockfile_pid *lock, int dirfd)
+int takeover_exchange(const struct lockfile_pid *lock, struct pidfile *candidate, int dirfd)
+{
+	int r = pidfile_set_mode(candidate, candidate->mode);
+
+	return r < 0 ? r : rename_over(lock, candidate, dirfd);
+}
+
+void takeover_withdraw(const struct lockfile_pid *lock, struct pidfile *candidate, int dirfd)
 {
 	/* by hand the name can have been moved: remove nobody else's */
-	if (pidfile_is_at(&lock->file, dirfd, lock->path.takeover) == 1)
+	if (pidfile_is_at(candidate, dirfd, lock->path.takeover) == 1)
 		sys_unlinkat(dirfd, lock->path.takeover, 0);
-	pidfile_drop(&lock->file);
+	pidfile_drop(candidate);
 }

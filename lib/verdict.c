@@ -6,9 +6,11 @@
  *	lock
  *	-	- (over 4 KiB)		-			alien
  *	-	- (over 64 bytes)	no valid PID		alien
- *	held	ours, its PID means	dead or a zombie	stale: a stray copy of
- *		here what it says				the descriptor is left
+ *	held	ours, not inheritable,	dead or a zombie	stale: a stray copy of
+ *		its PID means here				the descriptor is left
+ *		what it says
  *	held	any			any			busy
+ *	none	ours, let go of		any			stale
  *	none	ours			a handle of this one	busy
  *	none	ours, comparable	this very one		stale: our former image,
  *								before exec
@@ -17,16 +19,20 @@
  *	none	ours, comparable	dead, or PID re-used	stale
  *	none	ours, of this boot	-			stale
  *	none	ours, another boot	-			stale; busy on a network
+ *								without shared locks
  *	none	none			this very one		stale if no handle has it
  *	none	none			alive			busy
  *	none	none			dead			stale; busy on a network
+ *								without shared locks
  *	none	none			no valid PID		damaged; busy while empty
  *								and fresh
  *
  * The attribute counts only beside the very content that we write.  A kernel
  * lock is one for writing: who may read a file may lock it for reading, and
- * holds nothing by that.  "On a network" is a file system whose users may be on
- * another machine, where the lack of a lock proves nothing.
+ * holds nothing by that.  An inheritable lock is held by whoever has a copy of the
+ * descriptor, until that one adopts it.  "On a network" is a file system whose
+ * users may be on another machine, where the lack of a lock proves nothing unless
+ * the caller says that locks are shared by all.
  */
 #include <config.h>
 
@@ -125,33 +131,42 @@ static int read_statement(int fd, struct statement *ret)
 
 static int judge_locked(const struct statement *says)
 {
-	if (says->ours && owner_same_pids(&says->record.owner, &says->self) &&
-	    !owner_pid_alive(says->pid))
+	if (says->ours && !says->record.inheritable &&
+	    owner_same_pids(&says->record.owner, &says->self) && !owner_pid_alive(says->pid))
 		return VERDICT_STALE;
 	return VERDICT_BUSY;
 }
 
-static int judge_ours(int fd, const struct statement *says)
+/* The process that is recorded is not of this boot, or there is none. */
+static int judge_gone(const struct judge *judge, int fd)
+{
+	return !judge->shared_locks && is_network(fd) ? VERDICT_BUSY : VERDICT_STALE;
+}
+
+static int judge_ours(const struct judge *judge, int fd, const struct statement *says)
 {
 	const struct owner *owner = &says->record.owner;
 
+	if (says->record.let_go)
+		return VERDICT_STALE;
 	if (pidfile_find_nonce(says->record.nonce))
 		return VERDICT_BUSY;
 	if (!owner_same_boot(owner, &says->self))
-		return is_network(fd) ? VERDICT_BUSY : VERDICT_STALE;
+		return judge_gone(judge, fd);
 	if (owner_state(owner, &says->self) != OWNER_ALIVE)
 		return VERDICT_STALE;
 	/* no handle of ours has it: made before exec */
 	return owner->pid == says->self.pid ? VERDICT_STALE : VERDICT_BUSY;
 }
 
-static int judge_foreign(int fd, const struct stat *st, const struct statement *says)
+static int judge_foreign(const struct judge *judge, int fd, const struct stat *st,
+			 const struct statement *says)
 {
 	if (says->pid == says->self.pid && !pidfile_find_inode(st->st_dev, st->st_ino))
 		return VERDICT_STALE;
 	if (owner_pid_alive(says->pid))
 		return VERDICT_BUSY;
-	return is_network(fd) ? VERDICT_BUSY : VERDICT_STALE;
+	return judge_gone(judge, fd);
 }
 
 static bool is_known(const struct patience *patience, const struct stat *st)
@@ -189,8 +204,8 @@ static bool is_fresh(const struct stat *st, struct patience *patience)
 	return now - patience->since_ns < EMPTY_NS;
 }
 
-static int judge_open(struct judged *judged, int fd, const struct stat *st,
-		      struct patience *patience)
+static int judge_open(const struct judge *judge, struct judged *judged, int fd,
+		      const struct stat *st)
 {
 	struct statement says;
 	int locked = sys_is_write_locked(fd), r;
@@ -208,10 +223,10 @@ static int judge_open(struct judged *judged, int fd, const struct stat *st,
 	if (locked)
 		return judge_locked(&says);
 	if (says.ours)
-		return judge_ours(fd, &says);
+		return judge_ours(judge, fd, &says);
 	if (says.pid != 0)
-		return judge_foreign(fd, st, &says);
-	return says.length == 0 && is_fresh(st, patience) ? VERDICT_BUSY : VERDICT_DAMAGED;
+		return judge_foreign(judge, fd, st, &says);
+	return says.length == 0 && is_fresh(st, judge->patience) ? VERDICT_BUSY : VERDICT_DAMAGED;
 }
 
 /*
@@ -240,11 +255,10 @@ static int open_regular(int dirfd, const char *name, struct stat *ret)
 	return r < 0 ? r : fd;
 }
 
-static int judge_regular(struct judged *judged, int dirfd, const char *name,
-			 struct patience *patience)
+static int judge_regular(const struct judge *judge, struct judged *judged, int dirfd)
 {
 	struct stat st;
-	int fd = open_regular(dirfd, name, &st);
+	int fd = open_regular(dirfd, judge->path->name, &st);
 
 	if (fd == -ENOENT)
 		return VERDICT_FREE;
@@ -254,7 +268,7 @@ static int judge_regular(struct judged *judged, int dirfd, const char *name,
 	judged->dev = st.st_dev;
 	judged->ino = st.st_ino;
 	judged->changed = st.st_ctim;
-	return judge_open(judged, fd, &st, patience);
+	return judge_open(judge, judged, fd, &st);
 }
 
 /*
@@ -304,12 +318,11 @@ static int open_link(struct judged *judged, int dirfd, const struct path *path, 
 	return 0;
 }
 
-static int judge_link(struct judged *judged, int dirfd, const struct path *path,
-		      struct patience *patience)
+static int judge_link(const struct judge *judge, struct judged *judged, int dirfd)
 {
 	struct stat link, st;
 	struct record record;
-	int r = open_link(judged, dirfd, path, &link);
+	int r = open_link(judged, dirfd, judge->path, &link);
 
 	if (r != 0)
 		return r;
@@ -327,33 +340,31 @@ static int judge_link(struct judged *judged, int dirfd, const struct path *path,
 	/* a lock file of ours is its own lock, with a right to replace of its own */
 	if (st.st_uid != link.st_uid || pidfile_read_record(r, &record) == 1)
 		return VERDICT_ALIEN;
-	return judge_open(judged, judged->target_fd, &st, patience);
+	return judge_open(judge, judged, judged->target_fd, &st);
 }
 
-static int judge_once(struct judged *judged, int dirfd, const struct path *path,
-		      struct patience *patience)
+static int judge_once(const struct judge *judge, struct judged *judged, int dirfd)
 {
 	struct stat st;
-	int r = sys_fstatat(dirfd, path->name, &st);
+	int r = sys_fstatat(dirfd, judge->path->name, &st);
 
 	if (r < 0)
 		return r == -ENOENT ? VERDICT_FREE : r;
 	if (S_ISLNK(st.st_mode))
-		return judge_link(judged, dirfd, path, patience);
+		return judge_link(judge, judged, dirfd);
 	/* never opened: that may wake a FIFO's writer or move a tape */
 	if (!S_ISREG(st.st_mode))
 		return VERDICT_ALIEN;
-	return judge_regular(judged, dirfd, path->name, patience);
+	return judge_regular(judge, judged, dirfd);
 }
 
-int verdict_judge(struct judged *ret, int dirfd, const struct path *path,
-		  struct patience *patience)
+int verdict_judge(struct judged *ret, int dirfd, const struct judge *judge)
 {
 	int r = -EAGAIN;
 
 	for (int look = 0; r == -EAGAIN && look < LOOKS; look++) {
 		*ret = (struct judged){ .fd = -1, .target_fd = -1 };
-		r = judge_once(ret, dirfd, path, patience);
+		r = judge_once(judge, ret, dirfd);
 		if (r < 0)
 			verdict_release(ret);
 	}

@@ -42,12 +42,18 @@ struct patience {
 	int64_t since_ns;               /* on the monotonic clock; 0: never seen one */
 };
 
+/* Who asks. */
+struct judge {
+	const struct path *path;
+	struct patience *patience;      /* may be NULL */
+	bool shared_locks;              /* the kernel locks on network file systems are those of all hosts */
+};
+
 /*
  * Returns an enum verdict or -errno; the caller releases *ret where it is
- * an enum verdict.  patience may be NULL.
+ * an enum verdict.
  */
-int verdict_judge(struct judged *ret, int dirfd, const struct path *path,
-		  struct patience *patience);
+int verdict_judge(struct judged *ret, int dirfd, const struct judge *judge);
 void verdict_release(struct judged *judged);
 
 /* Does the path still lead to what was judged?  0 or 1. */

@@ -96,7 +96,7 @@ static void leave(struct lockfile_pid *lock, int r)
 {
 	queue_leave(&lock->queue, &lock->path, r < 0);
 	if (r < 0)
-		pidfile_drop(&lock->file);
+		lock_drop(lock);
 }
 
 static int attempt(struct lockfile_pid *lock)

@@ -9,6 +9,7 @@
  *	timedlock MILLISECONDS
  *	pid		the PID that check finds; 0 where it finds none
  *	mode OCTAL	lockfile_pid_set_mode()
+ *	inheritable 0 or 1, shared 0 or 1	lockfile_pid_set_..()
  *	free		frees the handle and makes a new one
  *	closefrom	closes every descriptor above 2
  *	fork		leaves a child behind, which lives until it is killed;
@@ -121,6 +122,17 @@ static int become_nobody(void)
 }
 
 /* -ENOSYS: no such word. */
+static int obey_setting(const char *line)
+{
+	if (strncmp(line, "mode ", 5) == 0)
+		return lockfile_pid_set_mode(lock, (unsigned int)strtoul(line + 5, NULL, 8));
+	if (strncmp(line, "inheritable ", 12) == 0)
+		return lockfile_pid_set_inheritable(lock, atoi(line + 12));
+	if (strncmp(line, "shared ", 7) == 0)
+		return lockfile_pid_set_shared_locks(lock, atoi(line + 7));
+	return -ENOSYS;
+}
+
 static int obey_line(const char *line)
 {
 	if (strcmp(line, "begin") == 0)
@@ -137,7 +149,7 @@ static int obey_line(const char *line)
 		return handle_signal();
 	if (strcmp(line, "nobody") == 0)
 		return become_nobody();
-	return -ENOSYS;
+	return obey_setting(line);
 }
 
 static int obey(const char *line)
@@ -158,8 +170,6 @@ static int obey(const char *line)
 		return lockfile_pid_check(lock, &pid);
 	if (strcmp(line, "pid") == 0)
 		return found_pid();
-	if (strncmp(line, "mode ", 5) == 0)
-		return lockfile_pid_set_mode(lock, (unsigned int)strtoul(line + 5, NULL, 8));
 	if (strcmp(line, "free") == 0)
 		return free_and_new();
 	if (strcmp(line, "fork") == 0)

@@ -21,12 +21,12 @@
 
 static int make_unnamed(struct pidfile *file, mode_t mode)
 {
-	return pidfile_make_unnamed(file, AT_FDCWD, ".", mode);
+	return pidfile_make_unnamed(file, AT_FDCWD, ".", mode, false);
 }
 
 static int make_named(struct pidfile *file, mode_t mode)
 {
-	return pidfile_make_named(file, AT_FDCWD, NAME, mode);
+	return pidfile_make_named(file, AT_FDCWD, NAME, mode, false);
 }
 
 static const struct way {

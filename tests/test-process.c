@@ -82,7 +82,7 @@ static void check_raw_child(void *unused)
 
 	(void)unused;
 	ck_assert_int_eq(process_init(), 0);
-	ck_assert_int_eq(pidfile_make_named(&file, AT_FDCWD, FILE_NAME, 0644), 0);
+	ck_assert_int_eq(pidfile_make_named(&file, AT_FDCWD, FILE_NAME, 0644, false), 0);
 	ck_assert(pidfile_is_of_process(&file));
 	nonce = process_nonce();
 	pid = raw_fork();
@@ -139,7 +139,7 @@ static void make(struct pidfile *file)
 {
 	*file = (struct pidfile)PIDFILE_NONE;
 	ck_assert_int_eq(process_init(), 0);
-	ck_assert_int_eq(pidfile_make_named(file, AT_FDCWD, FILE_NAME, 0644), 0);
+	ck_assert_int_eq(pidfile_make_named(file, AT_FDCWD, FILE_NAME, 0644, false), 0);
 }
 
 static void end(struct pidfile *file)
@@ -198,7 +198,7 @@ TEST(fork_closes_nothing_that_is_not_the_librarys)
 
 	ck_assert_int_eq(process_init(), 0);
 	for (int i = 0; i < 3; i++) {
-		ck_assert_int_eq(pidfile_make_named(&files[i], AT_FDCWD, names[i], 0644), 0);
+		ck_assert_int_eq(pidfile_make_named(&files[i], AT_FDCWD, names[i], 0644, false), 0);
 		expected.fds[i] = files[i].descriptor.fd;
 	}
 	other = open("/dev/null", O_RDWR | O_CLOEXEC);
@@ -346,7 +346,7 @@ static void work_unnamed(int *ret_fd)
 {
 	struct pidfile file = PIDFILE_NONE;
 
-	ck_assert_int_eq(pidfile_make_unnamed(&file, AT_FDCWD, ".", 0644), 0);
+	ck_assert_int_eq(pidfile_make_unnamed(&file, AT_FDCWD, ".", 0644, false), 0);
 	ck_assert_int_eq(pidfile_link(&file, AT_FDCWD, FILE_NAME), 0);
 	*ret_fd = open(FILE_NAME, O_RDONLY | O_CLOEXEC);
 	end(&file);
@@ -356,7 +356,7 @@ static void work_named(int *ret_fd)
 {
 	struct pidfile file = PIDFILE_NONE;
 
-	ck_assert_int_eq(pidfile_make_named(&file, AT_FDCWD, FILE_NAME, 0644), 0);
+	ck_assert_int_eq(pidfile_make_named(&file, AT_FDCWD, FILE_NAME, 0644, false), 0);
 	*ret_fd = open(FILE_NAME, O_RDONLY | O_CLOEXEC);
 	end(&file);
 }
@@ -483,7 +483,7 @@ TEST_EACH(files_leave_the_list_in_any_order, orders)
 
 	ck_assert_int_eq(process_init(), 0);
 	for (int i = 0; i < 3; i++)
-		ck_assert_int_eq(pidfile_make_named(&files[i], AT_FDCWD, names[i], 0644), 0);
+		ck_assert_int_eq(pidfile_make_named(&files[i], AT_FDCWD, names[i], 0644, false), 0);
 	for (int i = 0; i < 3; i++) {
 		pidfile_drop(&files[orders[_i][i]]);
 		known[orders[_i][i]] = false;

@@ -26,12 +26,12 @@
 
 static int make_unnamed(struct pidfile *file, mode_t mode)
 {
-	return pidfile_make_unnamed(file, AT_FDCWD, ".", mode);
+	return pidfile_make_unnamed(file, AT_FDCWD, ".", mode, false);
 }
 
 static int make_named(struct pidfile *file, mode_t mode)
 {
-	return pidfile_make_named(file, AT_FDCWD, NAME, mode);
+	return pidfile_make_named(file, AT_FDCWD, NAME, mode, false);
 }
 
 static const struct way {
@@ -260,7 +260,7 @@ TEST(copy_of_our_attribute_on_another_file_is_not_of_our_number)
 	struct pidfile *file = make_with(true);
 	struct pidfile other = PIDFILE_NONE;
 
-	ck_assert_int_eq(pidfile_make_named(&other, AT_FDCWD, "y.pid", 0644), 0);
+	ck_assert_int_eq(pidfile_make_named(&other, AT_FDCWD, "y.pid", 0644, false), 0);
 	ck_assert_int_eq(pidfile_has_nonce(file, file->descriptor.fd), 1);
 	ck_assert_int_eq(pidfile_has_nonce(file, other.descriptor.fd), 0);
 	pidfile_drop(&other);

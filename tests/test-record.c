@@ -115,6 +115,37 @@ static void assert_known(const struct record *record)
 	ck_assert_uint_eq(record->owner.pidfd_inode, known.owner.pidfd_inode);
 	ck_assert_mem_eq(record->owner.boot, known.owner.boot, BOOT_ID_SIZE);
 	ck_assert_uint_eq(record->nonce, known.nonce);
+	ck_assert(record->inheritable == known.inheritable && record->let_go == known.let_go);
+}
+
+static const struct {
+	bool inheritable, let_go;
+	unsigned char flags;
+} flags[] = {
+	{ false, false, 0 },
+	{ true, false, 1 },
+	{ false, true, 2 },
+	{ true, true, 3 },
+};
+
+TEST_EACH(flags_of_the_attribute_are_written_and_read, flags)
+{
+	unsigned char packed[RECORD_SIZE];
+	struct record record = known;
+
+	record.inheritable = flags[_i].inheritable;
+	record.let_go = flags[_i].let_go;
+	record_pack(&record, packed);
+	ck_assert_uint_eq(packed[2], flags[_i].flags);
+	ck_assert_uint_eq(packed[3], 0);
+	memset(&record, 0xff, sizeof(record));
+	/* others may come */
+	packed[2] |= 0xfc;
+	packed[3] |= 0xff;
+	ck_assert(record_unpack(packed, sizeof(packed), &record));
+	ck_assert_int_eq(record.inheritable, flags[_i].inheritable);
+	ck_assert_int_eq(record.let_go, flags[_i].let_go);
+	ck_assert_int_eq(record.owner.pid, known.owner.pid);
 }
 
 TEST(attribute_has_the_documented_bytes)
@@ -166,6 +197,8 @@ TEST(attribute_of_another_version_is_none)
 		packed[0] = (unsigned char)version;
 		ck_assert_int_eq(record_unpack(packed, sizeof(packed), &record), version == 1);
 	}
+	packed[0] = packed[1] = 1;
+	ck_assert(!record_unpack(packed, sizeof(packed), &record));
 }
 
 static const struct {

@@ -27,16 +27,18 @@
 #define BUSY LOCKFILE_PID_ERR_BUSY
 #define ROGUE LOCKFILE_PID_ERR_ROGUE_DELETION
 
-/* With the descriptor or without; and with O_TMPFILE or without. */
+/* With the descriptor or without; with O_TMPFILE or without; inheritable or not. */
 static const struct way {
 	bool closed;
 	int no_tmpfile;
+	bool inheritable;
 } ways[] = {
-	{ false, 0 },
-	{ true, 0 },
-	{ false, EOPNOTSUPP },
-	{ true, EOPNOTSUPP },
+	{ false, 0, false },         { true, 0, false },
+	{ false, EOPNOTSUPP, false }, { true, EOPNOTSUPP, false },
+	{ false, 0, true },          { true, 0, true },
+	{ false, EOPNOTSUPP, true }, { true, EOPNOTSUPP, true },
 };
+#define WAYS (int)(sizeof(ways) / sizeof(ways[0]))
 
 static struct lockfile_pid *begin(int way)
 {
@@ -45,6 +47,7 @@ static struct lockfile_pid *begin(int way)
 	steer_reset();
 	steer_no_tmpfile(ways[way].no_tmpfile);
 	ck_assert_int_eq(lockfile_pid_new(&lock, PATH), 0);
+	ck_assert_int_eq(lockfile_pid_set_inheritable(lock, ways[way].inheritable), 0);
 	ck_assert_int_eq(lockfile_pid_trylock(lock), 0);
 	if (ways[way].closed && !lock->file.has_attribute) {
 		lockfile_pid_free(lock);
@@ -173,7 +176,7 @@ static void check_change(int way, void (*change)(void))
 
 TEST_EACH(what_is_not_ours_any_more_is_kept, changes)
 {
-	for (int way = 0; way < 4; way++)
+	for (int way = 0; way < WAYS; way++)
 		check_change(way, changes[_i]);
 }
 
@@ -259,6 +262,8 @@ TEST_EACH(file_that_vanishes_meanwhile_was_not_removed_by_us, ways)
 {
 	struct lockfile_pid *lock = begin(_i);
 
+	steer_reset();
+	steer_no_tmpfile(ways[_i].no_tmpfile);
 	do_before("sys_unlinkat", 1, remove_it);
 	ck_assert_int_eq(lockfile_pid_unlock(lock), ROGUE);
 	end(lock);

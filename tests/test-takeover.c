@@ -514,9 +514,9 @@ TEST_EACH(withdrawal_leaves_nothing, ways)
 	int before = count_descriptors();
 
 	forge_foreign(PATH, 1);
-	ck_assert_int_eq(takeover_claim(lock, AT_FDCWD), 0);
+	ck_assert_int_eq(takeover_claim(lock, &lock->file, AT_FDCWD), 0);
 	ck_assert_str_eq(list_dir("."), PATH " " TAKEOVER " ");
-	takeover_withdraw(lock, AT_FDCWD);
+	takeover_withdraw(lock, &lock->file, AT_FDCWD);
 	ck_assert_str_eq(list_dir("."), PATH " ");
 	ck_assert_int_eq(count_descriptors(), before);
 	remove_path();
@@ -536,9 +536,9 @@ TEST_EACH(withdrawal_removes_the_name_before_it_lets_go, ways)
 {
 	struct lockfile_pid *lock = begin(ways[_i]);
 
-	ck_assert_int_eq(takeover_claim(lock, AT_FDCWD), 0);
+	ck_assert_int_eq(takeover_claim(lock, &lock->file, AT_FDCWD), 0);
 	do_before("sys_unlinkat", 1, assert_takeover_is_locked);
-	takeover_withdraw(lock, AT_FDCWD);
+	takeover_withdraw(lock, &lock->file, AT_FDCWD);
 	ck_assert_int_eq(acted, 1);
 	end(lock);
 }

@@ -70,6 +70,12 @@ static void reused_pid(struct owner *owner)
 
 enum kernel_lock { NONE, READ, WRITE };
 enum process { SELF, LIVING, ZOMBIE, GONE };
+enum {
+	INHERITABLE = 1,
+	LET_GO = 2,
+	SHARED_LOCKS = 4, /* that is what the handle is told */
+	NO_PID = 8        /* it means nothing here */
+};
 
 static const struct row {
 	enum kernel_lock lock;
@@ -78,61 +84,89 @@ static const struct row {
 	void (*change)(struct owner *owner); /* of the record */
 	unsigned long file_system;
 	int check, trylock;
-	bool no_pid; /* it means nothing here */
+	unsigned int flags;
 } rows[] = {
 	/* held, ours */
-	{ WRITE, true, GONE, NULL, 0, DEAD, 0, false },
-	{ WRITE, true, ZOMBIE, NULL, 0, DEAD, 0, false },
-	{ WRITE, true, GONE, NULL, NFS, DEAD, 0, false },
-	{ WRITE, true, GONE, unknown_start, 0, DEAD, 0, false },
-	{ WRITE, true, LIVING, NULL, 0, BUSY, BUSY, false },
-	{ WRITE, true, LIVING, reused_pid, 0, BUSY, BUSY, false },
-	{ WRITE, true, SELF, NULL, 0, BUSY, BUSY, false },
-	{ WRITE, true, GONE, other_pid_namespace, 0, BUSY, BUSY, true },
-	{ WRITE, true, GONE, unknown_pid_namespace, 0, BUSY, BUSY, true },
-	{ WRITE, true, GONE, other_boot, 0, BUSY, BUSY, true },
-	{ WRITE, true, GONE, unknown_boot, 0, BUSY, BUSY, true },
-	{ WRITE, true, GONE, other_boot, NFS, BUSY, BUSY, true },
+	{ WRITE, true, GONE, NULL, 0, DEAD, 0, 0 },
+	{ WRITE, true, ZOMBIE, NULL, 0, DEAD, 0, 0 },
+	{ WRITE, true, GONE, NULL, NFS, DEAD, 0, 0 },
+	{ WRITE, true, GONE, unknown_start, 0, DEAD, 0, 0 },
+	{ WRITE, true, LIVING, NULL, 0, BUSY, BUSY, 0 },
+	{ WRITE, true, LIVING, reused_pid, 0, BUSY, BUSY, 0 },
+	{ WRITE, true, SELF, NULL, 0, BUSY, BUSY, 0 },
+	{ WRITE, true, GONE, other_pid_namespace, 0, BUSY, BUSY, NO_PID },
+	{ WRITE, true, GONE, unknown_pid_namespace, 0, BUSY, BUSY, NO_PID },
+	{ WRITE, true, GONE, other_boot, 0, BUSY, BUSY, NO_PID },
+	{ WRITE, true, GONE, unknown_boot, 0, BUSY, BUSY, NO_PID },
+	{ WRITE, true, GONE, other_boot, NFS, BUSY, BUSY, NO_PID },
 	/* held, foreign */
-	{ WRITE, false, GONE, NULL, 0, BUSY, BUSY, false },
-	{ WRITE, false, LIVING, NULL, 0, BUSY, BUSY, false },
-	{ WRITE, false, SELF, NULL, 0, BUSY, BUSY, false },
+	{ WRITE, false, GONE, NULL, 0, BUSY, BUSY, 0 },
+	{ WRITE, false, LIVING, NULL, 0, BUSY, BUSY, 0 },
+	{ WRITE, false, SELF, NULL, 0, BUSY, BUSY, 0 },
+	/* held, inheritable: by a child */
+	{ WRITE, true, GONE, NULL, 0, BUSY, BUSY, INHERITABLE },
+	{ WRITE, true, ZOMBIE, NULL, 0, BUSY, BUSY, INHERITABLE },
+	{ WRITE, true, GONE, NULL, NFS, BUSY, BUSY, INHERITABLE | SHARED_LOCKS },
+	{ WRITE, true, LIVING, NULL, 0, BUSY, BUSY, INHERITABLE },
+	{ WRITE, true, LIVING, NULL, 0, BUSY, BUSY, INHERITABLE | LET_GO },
+	{ WRITE, true, GONE, NULL, 0, BUSY, BUSY, INHERITABLE | LET_GO },
+	{ WRITE, true, SELF, NULL, 0, BUSY, BUSY, INHERITABLE | LET_GO },
+	{ WRITE, true, GONE, other_pid_namespace, 0, BUSY, BUSY, NO_PID | INHERITABLE },
+	/* no lock, let go of */
+	{ NONE, true, LIVING, NULL, 0, DEAD, 0, INHERITABLE | LET_GO },
+	{ NONE, true, SELF, NULL, 0, DEAD, 0, INHERITABLE | LET_GO },
+	{ NONE, true, LIVING, NULL, NFS, DEAD, 0, INHERITABLE | LET_GO },
+	{ NONE, true, LIVING, other_boot, NFS, DEAD, 0, NO_PID | INHERITABLE | LET_GO },
+	{ READ, true, LIVING, NULL, 0, DEAD, 0, INHERITABLE | LET_GO },
+	/* no lock, inheritable: nobody has inherited it */
+	{ NONE, true, LIVING, NULL, 0, BUSY, BUSY, INHERITABLE },
+	{ NONE, true, GONE, NULL, 0, DEAD, 0, INHERITABLE },
+	{ NONE, true, LIVING, reused_pid, 0, DEAD, 0, INHERITABLE },
+	{ NONE, true, LIVING, other_boot, NFS, BUSY, BUSY, NO_PID | INHERITABLE },
 	/* no lock, ours, comparable */
-	{ NONE, true, SELF, NULL, 0, DEAD, 0, false },
-	{ NONE, true, SELF, reused_pid, 0, DEAD, 0, false },
-	{ NONE, true, LIVING, NULL, 0, BUSY, BUSY, false },
-	{ NONE, true, GONE, NULL, 0, DEAD, 0, false },
-	{ NONE, true, ZOMBIE, NULL, 0, DEAD, 0, false },
-	{ NONE, true, LIVING, reused_pid, 0, DEAD, 0, false },
-	{ NONE, true, GONE, NULL, NFS, DEAD, 0, false },
+	{ NONE, true, SELF, NULL, 0, DEAD, 0, 0 },
+	{ NONE, true, SELF, reused_pid, 0, DEAD, 0, 0 },
+	{ NONE, true, LIVING, NULL, 0, BUSY, BUSY, 0 },
+	{ NONE, true, GONE, NULL, 0, DEAD, 0, 0 },
+	{ NONE, true, ZOMBIE, NULL, 0, DEAD, 0, 0 },
+	{ NONE, true, LIVING, reused_pid, 0, DEAD, 0, 0 },
+	{ NONE, true, GONE, NULL, NFS, DEAD, 0, 0 },
 	/* no lock, ours, of this boot but not comparable */
-	{ NONE, true, LIVING, other_pid_namespace, 0, DEAD, 0, true },
-	{ NONE, true, LIVING, unknown_pid_namespace, 0, DEAD, 0, true },
-	{ NONE, true, SELF, other_pid_namespace, 0, DEAD, 0, true },
-	{ NONE, true, LIVING, other_time_namespace, 0, DEAD, 0, false },
-	{ NONE, true, LIVING, unknown_start, 0, DEAD, 0, false },
-	{ NONE, true, LIVING, other_pid_namespace, NFS, DEAD, 0, true },
+	{ NONE, true, LIVING, other_pid_namespace, 0, DEAD, 0, NO_PID },
+	{ NONE, true, LIVING, unknown_pid_namespace, 0, DEAD, 0, NO_PID },
+	{ NONE, true, SELF, other_pid_namespace, 0, DEAD, 0, NO_PID },
+	{ NONE, true, LIVING, other_time_namespace, 0, DEAD, 0, 0 },
+	{ NONE, true, LIVING, unknown_start, 0, DEAD, 0, 0 },
+	{ NONE, true, LIVING, other_pid_namespace, NFS, DEAD, 0, NO_PID },
 	/* no lock, ours, of another boot */
-	{ NONE, true, LIVING, other_boot, 0, DEAD, 0, true },
-	{ NONE, true, GONE, other_boot, EXT4, DEAD, 0, true },
-	{ NONE, true, LIVING, unknown_boot, 0, DEAD, 0, true },
-	{ NONE, true, LIVING, other_boot, NFS, BUSY, BUSY, true },
-	{ NONE, true, GONE, other_boot, FUSE, BUSY, BUSY, true },
-	{ NONE, true, GONE, other_boot, CIFS, BUSY, BUSY, true },
+	{ NONE, true, LIVING, other_boot, 0, DEAD, 0, NO_PID },
+	{ NONE, true, GONE, other_boot, EXT4, DEAD, 0, NO_PID },
+	{ NONE, true, LIVING, unknown_boot, 0, DEAD, 0, NO_PID },
+	{ NONE, true, LIVING, other_boot, NFS, BUSY, BUSY, NO_PID },
+	{ NONE, true, GONE, other_boot, FUSE, BUSY, BUSY, NO_PID },
+	{ NONE, true, GONE, other_boot, CIFS, BUSY, BUSY, NO_PID },
+	{ NONE, true, LIVING, other_boot, NFS, DEAD, 0, NO_PID | SHARED_LOCKS },
+	{ NONE, true, GONE, other_boot, FUSE, DEAD, 0, NO_PID | SHARED_LOCKS },
+	{ NONE, true, LIVING, NULL, NFS, BUSY, BUSY, SHARED_LOCKS },
+	{ WRITE, true, GONE, other_boot, NFS, BUSY, BUSY, NO_PID | SHARED_LOCKS },
 	/* no lock, foreign */
-	{ NONE, false, SELF, NULL, 0, DEAD, 0, false },
-	{ NONE, false, SELF, NULL, NFS, DEAD, 0, false },
-	{ NONE, false, LIVING, NULL, 0, BUSY, BUSY, false },
-	{ NONE, false, GONE, NULL, 0, DEAD, 0, false },
-	{ NONE, false, ZOMBIE, NULL, 0, DEAD, 0, false },
-	{ NONE, false, GONE, NULL, EXT4, DEAD, 0, false },
-	{ NONE, false, GONE, NULL, NFS, BUSY, BUSY, false },
-	{ NONE, false, GONE, NULL, FUSE, BUSY, BUSY, false },
+	{ NONE, false, SELF, NULL, 0, DEAD, 0, 0 },
+	{ NONE, false, SELF, NULL, NFS, DEAD, 0, 0 },
+	{ NONE, false, LIVING, NULL, 0, BUSY, BUSY, 0 },
+	{ NONE, false, GONE, NULL, 0, DEAD, 0, 0 },
+	{ NONE, false, ZOMBIE, NULL, 0, DEAD, 0, 0 },
+	{ NONE, false, GONE, NULL, EXT4, DEAD, 0, 0 },
+	{ NONE, false, GONE, NULL, NFS, BUSY, BUSY, 0 },
+	{ NONE, false, GONE, NULL, FUSE, BUSY, BUSY, 0 },
+	{ NONE, false, GONE, NULL, NFS, DEAD, 0, SHARED_LOCKS },
+	{ NONE, false, GONE, NULL, FUSE, DEAD, 0, SHARED_LOCKS },
+	{ NONE, false, LIVING, NULL, NFS, BUSY, BUSY, SHARED_LOCKS },
+	{ WRITE, false, GONE, NULL, NFS, BUSY, BUSY, SHARED_LOCKS },
 	/* a read lock is nobody's holding */
-	{ READ, true, GONE, NULL, 0, DEAD, 0, false },
-	{ READ, true, LIVING, reused_pid, 0, DEAD, 0, false },
-	{ READ, true, LIVING, other_boot, 0, DEAD, 0, true },
-	{ READ, false, GONE, NULL, 0, DEAD, 0, false },
+	{ READ, true, GONE, NULL, 0, DEAD, 0, 0 },
+	{ READ, true, LIVING, reused_pid, 0, DEAD, 0, 0 },
+	{ READ, true, LIVING, other_boot, 0, DEAD, 0, NO_PID },
+	{ READ, false, GONE, NULL, 0, DEAD, 0, 0 },
 };
 
 static struct record record_of(enum process process)
@@ -183,9 +217,8 @@ static void assert_disturbs_nobody(void)
 }
 
 /* The two answers; afterwards PATH is gone if it was had, else what it was. */
-static void assert_answers(int check, pid_t pid, int trylock)
+static void assert_answers_to(struct lockfile_pid *lock, int check, pid_t pid, int trylock)
 {
-	struct lockfile_pid *lock = new_lock();
 	pid_t found = -1;
 	char before[64];
 
@@ -206,14 +239,23 @@ static void assert_answers(int check, pid_t pid, int trylock)
 	assert_nothing_left();
 }
 
+static void assert_answers(int check, pid_t pid, int trylock)
+{
+	assert_answers_to(new_lock(), check, pid, trylock);
+}
+
 TEST_EACH(row, rows)
 {
 	const struct row *row = &rows[_i];
 	struct record record = record_of(row->process);
+	struct lockfile_pid *lock = new_lock();
 	pid_t pid = record.owner.pid;
 	int fd;
 
 	steer_reset();
+	record.inheritable = row->flags & INHERITABLE;
+	record.let_go = row->flags & LET_GO;
+	ck_assert_int_eq(lockfile_pid_set_shared_locks(lock, row->flags & SHARED_LOCKS), 0);
 	if (row->change)
 		row->change(&record.owner);
 	if (row->ours)
@@ -222,7 +264,7 @@ TEST_EACH(row, rows)
 		forge_foreign(PATH, pid);
 	fd = lock_file(row->lock);
 	steer_file_system(row->file_system);
-	assert_answers(row->check, row->no_pid ? 0 : pid, row->trylock);
+	assert_answers_to(lock, row->check, row->flags & NO_PID ? 0 : pid, row->trylock);
 	steer_reset();
 	if (fd >= 0)
 		close(fd);

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A lock file that is inheritable stays open in children of fork(2), and its
+ * kernel lock lasts until the last copy of the descriptor is closed.  So nobody
+ * takes it over when the parent ends, although the PID in it is dead by then.
+ *
+ * To adopt it is to replace it by a lock file of one's own, with the right to do
+ * so (takeover.c), and only if PATH still leads to the file that was inherited.
+ * Why two never hold by it:
+ * - Another child, or the parent by its unlock, changes PATH with the right only,
+ *   and finds by the same check that it is too late.
+ * - A contender finds the kernel lock of the copy, and after the rename that of
+ *   the new file; the copy is closed after that.
+ * - Where the copy was closed underneath and the parent is gone, a contender may
+ *   take over; then the random number in the attribute is another.
+ *
+ * The child of a child has a copy as well, and may adopt.
+ */
+#include <config.h>
+
+#include "adopt.h"
+
+#include "held.h"
+#include "lock.h"
+#include "sys.h"
+#include "takeover.h"
+
+#include <errno.h>
+
+/* Is there a lock file, of a parent who meant it for us? */
+static bool has_inherited(const struct lockfile_pid *lock)
+{
+	return pidfile_exists(&lock->file) && lock->file.inheritable;
+}
+
+/* Makes the candidate the lock file. */
+static int replace_inherited(struct lockfile_pid *lock, struct pidfile *candidate, int dirfd)
+{
+	int r = held_check(lock, dirfd);
+
+	if (r == 0)
+		r = lock_make_spare(lock, dirfd, ".");
+	if (r == 0)
+		r = takeover_claim_patiently(lock, candidate, dirfd);
+	if (r < 0) {
+		pidfile_drop(candidate);
+		return r;
+	}
+	r = held_check(lock, dirfd);
+	if (r == 0)
+		r = takeover_exchange(lock, candidate, dirfd);
+	if (r < 0)
+		takeover_withdraw(lock, candidate, dirfd);
+	return r;
+}
+
+static int adopt_in(struct lockfile_pid *lock, int dirfd)
+{
+	struct pidfile candidate = PIDFILE_NONE;
+	int r = replace_inherited(lock, &candidate, dirfd);
+
+	if (r < 0)
+		return r;
+	pidfile_drop(&lock->file);
+	pidfile_move(&lock->file, &candidate);
+	lock_share(lock);
+	/* who is first in line watches the parent; now it is us */
+	queue_wake(dirfd, &lock->path);
+	return 0;
+}
+
+int adopt(struct lockfile_pid *lock)
+{
+	int dirfd, r;
+
+	if (lock_is_held(lock))
+		return held_verify(lock);
+	if (!has_inherited(lock))
+		return lock->inheritable ? LOCKFILE_PID_ERR_ROGUE_DELETION : -EPERM;
+	/* our parent's, if no handler for forks ran */
+	if (!pidfile_is_of_process(&lock->spare))
+		pidfile_drop(&lock->spare);
+	dirfd = r = held_open_dir(lock);
+	if (dirfd >= 0) {
+		r = adopt_in(lock, dirfd);
+		sys_close(dirfd);
+	}
+	if (r == LOCKFILE_PID_ERR_ROGUE_DELETION)
+		lock_drop(lock);
+	return r;
+}
