@@ -71,6 +71,8 @@
  *	-ENOTSUP				there are no open file
  *						description locks here
  *	-EINVAL					a required argument is NULL
+ *	-EPERM, -ENOSYS				a system call filter refuses what
+ *						cannot be done without
  *
  * After an error nothing is held that was not held before, and nothing is left
  * behind.  A path that is validly held is reported as such even where another
@@ -80,10 +82,12 @@
  * -----
  * The path is resolved anew by each attempt, from the directory that was
  * current at lockfile_pid_new(); a later chdir(2) changes nothing.  Symbolic
- * links in the directory part are followed, one in the last component never is.
- * Beside the lock file there is PATH.queue while somebody waits for it, and
- * PATH.takeover while a stale one is being replaced.  A crash can leave these
- * behind; the next user of each removes it.
+ * links in the directory part are followed, one in the last component never
+ * is.  Beside the lock file there is PATH.queue while somebody waits for it,
+ * and PATH.takeover for a moment while one is being replaced: a stale one, or
+ * one that is adopted; also where an inheritable one is removed, and, where
+ * files cannot be made without a name, whenever one is made.  A crash can
+ * leave these behind; the next user of each removes it.
  *
  * Waiting
  * -------
@@ -108,14 +112,17 @@
  *	if (r == 0)
  *		r = lockfile_pid_adopt(lock);
  *
- * At no instant is the lock free, and then the file holds the daemon's PID.  If
- * the holder of an inheritable lock ends without unlocking it, the lock stays
- * busy as long as any child (or child's child) lives that was forked meanwhile
- * and has not executed another program, closed its descriptors or called
- * lockfile_pid_free().  Therefore adopt before closing descriptors (closefrom(3))
- * and before giving up the right to write the directory (setuid(2)); and clear the
- * mark, as above, where the daemon forks workers that are not to keep the lock
- * when it dies.
+ * At no instant is the lock free, and then the file holds the daemon's PID.
+ * With daemon(3) the shell goes on a moment earlier, while the file still
+ * names the first process; examples/daemon.c waits.  If the holder of an
+ * inheritable lock ends without unlocking it, the lock stays busy as long as
+ * any child (or child's child) lives that was forked meanwhile and has not
+ * executed another program, closed its descriptors, freed the handle or tried
+ * to lock by it.  Therefore adopt before closing descriptors (closefrom(3))
+ * and before giving up the right to write the directory (setuid(2)); and clear
+ * the mark, as above, where the daemon forks workers that are not to keep the
+ * lock when it dies.  That the last child which could have adopted it has
+ * ended is noticed by waiters within a second.
  *
  * fork, exec, descriptors, threads, signals
  * -----------------------------------------
@@ -127,10 +134,12 @@
  * - A process that executes a new image has let go, unless it clears
  *   FD_CLOEXEC of lockfile_pid_fileno() before: the new image may lock at once.
  *   Others see the file as held until that process ends or does so.
- * - All descriptors are close-on-exec.  Where a program closes descriptors that
- *   it does not know, as closefrom(3) does, the lock stays ours while the
- *   process lives, and a number that has been given to another file since is
- *   neither closed nor written.
+ * - All descriptors are close-on-exec.  A child that another thread forks
+ *   meanwhile can have copies of those that a call uses, which keep no lock.
+ *   Where a program closes descriptors that it does not know, as closefrom(3)
+ *   does, the lock stays ours while the process lives, and a number that has
+ *   been given to another file since is neither closed nor written.  A handle in
+ *   line needs its descriptors.
  * - A signal handler that interrupts a function of the library must not fork.
  * - One thread at a time uses one handle; different handles are independent,
  *   and exclude each other as processes do.
@@ -145,17 +154,25 @@
  * Where a file system has no user attributes (ramfs, tmpfs before Linux 6.6,
  * some network file systems) four promises are weaker: another process that
  * re-uses the PID of a dead holder reads as the holder, a stray copy of a dead
- * holder's descriptor keeps the lock, a holder whose descriptors were
- * closed underneath cannot prove any more that the file is its own, and an
- * inheritable lock that was let go of, and whose heir died, is busy until the
- * process that let go of it has ended.  Where
- * /proc is missing the first two are as weak, and a holder whose descriptors
- * were closed underneath can lose its lock to another process.
+ * holder's descriptor (in a process made by clone(2) or vfork(2), until it
+ * executes a program) keeps the lock, as it does everywhere for contenders in
+ * other PID namespaces, a holder whose descriptors were closed underneath
+ * cannot prove any more that the file is its own, and an inheritable lock that
+ * was let go of, and whose heir died, is busy until the process that let go of
+ * it has ended.  Where /proc is missing the first two are as weak, and a
+ * holder whose descriptors were closed underneath can lose its lock to another
+ * process.
  *
- * On a network file system the lock excludes between hosts if kernel locks on it
- * (fcntl(2)) are those of all hosts.  What another host left behind is not
- * taken over unless the caller says so (lockfile_pid_set_shared_locks()), and
- * waiting across hosts takes up to a second longer.
+ * Where a file system knows neither O_TMPFILE nor RENAME_NOREPLACE (many FUSE
+ * and network ones) the lock file is empty for a moment before it is complete.
+ * A crash can leave it empty then, which counts as held for a second.
+ *
+ * On a network or FUSE file system the PID of a process that does not exist
+ * here counts as held, since it may be another host's, unless the file has our
+ * attribute and this boot's.  The lock excludes between hosts if kernel locks
+ * on it (fcntl(2)) are those of all hosts.  What another host left behind is
+ * not taken over unless the caller says so (lockfile_pid_set_shared_locks()),
+ * and waiting across hosts takes up to a second longer.
  */
 #ifndef LOCKFILE_PID_H
 #define LOCKFILE_PID_H
@@ -219,9 +236,11 @@ int lockfile_pid_new(struct lockfile_pid **ret_lock, const char *path);
  * is emptied through its descriptor instead, so that the next contender can
  * have it.  Without a descriptor, too, it stays until this process ends.
  *
- * An inheritable lock is let go of: a child that has inherited it keeps it, and
- * may adopt it.  Where there is no such child the file is removed, or, if that
- * is not possible, marked for the next contender to replace.
+ * An inheritable lock is let go of: a child that has inherited it keeps it,
+ * and may adopt it.  Where there is no such child the file is removed, or, if
+ * that is not possible, marked for the next contender to replace; where
+ * neither is (say, privileges were dropped), it counts as held until this
+ * process ends.  That can take a second, as lockfile_pid_unlock() does then.
  *
  * In a child that has not adopted the lock this only closes the child's copy.
  *
@@ -305,12 +324,12 @@ int lockfile_pid_set_shared_locks(struct lockfile_pid *lock, int shared);
  * have it first; that can take some milliseconds.
  *
  * Errors: LOCKFILE_PID_ERR_BUSY: somebody holds the lock (this handle
- * included), or is taking it over at this moment; -EINPROGRESS: the handle is in
- * line (lockfile_pid_wait_begin());
- * LOCKFILE_PID_ERR_INVALID_PID: what is at the path is no lock file and is left
- * alone: not a regular file, or over 64 bytes without a valid PID, or over
- * 4 KiB; -EPERM: a stale file that we may not replace (another user's, in a
- * sticky directory); -ENOTEMPTY: PATH.takeover is a directory that is in use;
+ * included), or is taking it over at this moment; -EINPROGRESS: the handle is
+ * in line (lockfile_pid_wait_begin()); LOCKFILE_PID_ERR_INVALID_PID: what is
+ * at the path is no lock file and is left alone: not a regular file, or over
+ * 64 bytes without a valid PID, or over 4 KiB; -EPERM: a stale file that we
+ * may not replace (another user's, in a sticky directory); -ENOTEMPTY:
+ * PATH.takeover is a directory that is in use;
  * -EINTR: a system call was interrupted by a signal handler; and the general
  * ones.
  *
@@ -354,9 +373,9 @@ int lockfile_pid_timedlock(struct lockfile_pid *lock, int timeout_ms);
  *
  * Errors: LOCKFILE_PID_ERR_ROGUE_DELETION: we are not the holder: somebody
  * removed or replaced the file or changed its content, another process took
- * the lock, or nobody did; nothing of anybody else's is deleted, and the handle
- * holds nothing now; -EINPROGRESS: the handle is in line.  After any other error
- * the handle still holds the lock:
+ * the lock, or nobody did; nothing of anybody else's is deleted, and the
+ * handle holds nothing now; -EINPROGRESS: the handle is in line.  After any
+ * other error the handle still holds the lock:
  * -EACCES, -EPERM, -EROFS, -EIO of unlink(2) and open(2); -EMFILE, -ENFILE,
  * -ENOMEM.  If the lock is inheritable, or our descriptors were closed
  * underneath, a file has to be made beside it for a moment, with all errors of
@@ -400,7 +419,9 @@ int lockfile_pid_verify(const struct lockfile_pid *lock);
  *	nothing here (the holder lives in another PID namespace).  Written with
  *	the results 0, LOCKFILE_PID_ERR_BUSY and LOCKFILE_PID_ERR_PROCESS_DEAD
  *
- * Disturbs nobody: no lock is taken and nothing is removed.
+ * Disturbs nobody: no lock is taken and nothing is removed.  While an
+ * inheritable lock waits to be adopted it is busy, and the PID (0 in another
+ * PID namespace) is that of the process which took it, dead or alive.
  *
  * Returns: 0: nobody, there is no file.
  *
@@ -419,22 +440,25 @@ int lockfile_pid_check(const struct lockfile_pid *lock, pid_t *ret_pid);
  * @lock: the handle by which a parent took the lock, inheritable
  *	(lockfile_pid_set_inheritable()), before it forked
  *
- * Whether the parent lives, has ended, or has freed its handle, does not matter:
- * from now on the lock is ours alone, and the file holds our PID and has the mode
- * that is set for this handle.  Of several children one can adopt it.  For a
- * parent that lives it is gone: its unlock and verify say
- * LOCKFILE_PID_ERR_ROGUE_DELETION.
+ * Whether the parent lives, has ended, or has freed its handle, does not
+ * matter: from now on the lock is ours alone, and the file holds our PID and
+ * has the mode that is set for this handle.  Of several children one can adopt
+ * it.  A child whose descriptors were closed can as long as no other contender
+ * has taken over, which the parent prevents while it holds the lock; without
+ * user attributes it cannot. For a parent that lives it is gone: its unlock
+ * and verify say LOCKFILE_PID_ERR_ROGUE_DELETION.
  *
  * Returns: 0: we hold the lock.  So too if we did before, by whatever means.
  *
  * Errors: LOCKFILE_PID_ERR_ROGUE_DELETION: there is nothing to adopt: the file
  * was removed, by the parent's unlock or by hand, or is another's, or another
- * child has adopted it, or no parent held the lock when we were forked; the handle
- * holds nothing now.  After any other error what was inherited is kept, and adopt
- * can be called again: -EPERM: the handle is not inheritable; -EAGAIN: another
- * process has kept the right to replace the file for a second; -EINPROGRESS: the
- * handle is in line; and those of lockfile_pid_trylock() except
- * LOCKFILE_PID_ERR_BUSY and LOCKFILE_PID_ERR_INVALID_PID.
+ * child has adopted it, or no parent held the lock when we were forked; the
+ * handle holds nothing now.  After any other error what was inherited is kept,
+ * and adopt can be called again: -EPERM: nothing was inherited, and the handle
+ * is not inheritable; -EAGAIN: another process has kept the right to replace
+ * the file for a second; -EINPROGRESS: the handle is in line; and those of
+ * lockfile_pid_trylock() except LOCKFILE_PID_ERR_BUSY and
+ * LOCKFILE_PID_ERR_INVALID_PID.
  *
  * Since: 0.1
  */
@@ -487,10 +511,10 @@ int lockfile_pid_wait_begin(struct lockfile_pid *lock);
  * @lock: the handle, in line
  *
  * It polls readable (POLLIN) whenever lockfile_pid_wait_continue() is due, at
- * least once a second.  It remains the library's, and the same until the line is
- * left.  It is an epoll descriptor: a program that waits for nothing else may
- * sleep on it by epoll_wait(2), and then a release wakes only the first in line;
- * of those that poll it, or nest it in another, all wake, in no order.
+ * least once a second.  It remains the library's, and the same until the line
+ * is left.  It is an epoll descriptor: a program that waits for nothing else
+ * may sleep on it by epoll_wait(2), and then a release wakes only the first in
+ * line; of those that poll it, or nest it in another, all wake, in no order.
  *
  * Errors: -EBADF: not in line.
  *

@@ -27,10 +27,10 @@
 
 #include <errno.h>
 
-/* Is there a lock file, of a parent who meant it for us? */
+/* Is there a lock file that a parent held, and meant for us? */
 static bool has_inherited(const struct lockfile_pid *lock)
 {
-	return pidfile_exists(&lock->file) && lock->file.inheritable;
+	return pidfile_exists(&lock->file) && lock->file.descriptor.is_shared;
 }
 
 /* Makes the candidate the lock file. */
@@ -69,22 +69,30 @@ static int adopt_in(struct lockfile_pid *lock, int dirfd)
 	return 0;
 }
 
-int adopt(struct lockfile_pid *lock)
+static int become_holder(struct lockfile_pid *lock)
 {
-	int dirfd, r;
+	int dirfd = held_open_dir(lock), r;
 
-	if (lock_is_held(lock))
-		return held_verify(lock);
-	if (!has_inherited(lock))
-		return lock->inheritable ? LOCKFILE_PID_ERR_ROGUE_DELETION : -EPERM;
+	if (dirfd < 0)
+		return dirfd;
 	/* our parent's, if no handler for forks ran */
 	if (!pidfile_is_of_process(&lock->spare))
 		pidfile_drop(&lock->spare);
-	dirfd = r = held_open_dir(lock);
-	if (dirfd >= 0) {
-		r = adopt_in(lock, dirfd);
-		sys_close(dirfd);
-	}
+	r = adopt_in(lock, dirfd);
+	sys_close(dirfd);
+	return r;
+}
+
+int adopt(struct lockfile_pid *lock)
+{
+	int r;
+
+	if (lock_is_held(lock))
+		r = held_verify(lock);
+	else if (has_inherited(lock))
+		r = become_holder(lock);
+	else
+		r = lock->inheritable ? LOCKFILE_PID_ERR_ROGUE_DELETION : -EPERM;
 	if (r == LOCKFILE_PID_ERR_ROGUE_DELETION)
 		lock_drop(lock);
 	return r;

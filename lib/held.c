@@ -16,6 +16,12 @@
 #include <fcntl.h>
 #include <time.h>
 
+/* Of a check that gives 1, 0 or -errno. */
+static int result_of(int r)
+{
+	return r == 1 ? 0 : r == 0 || is_removed(r) ? LOCKFILE_PID_ERR_ROGUE_DELETION : r;
+}
+
 /* By way of our descriptor.  0, ROGUE_DELETION or -errno, as all of these. */
 static int check_by_descriptor(const struct lockfile_pid *lock, int dirfd)
 {
@@ -23,7 +29,7 @@ static int check_by_descriptor(const struct lockfile_pid *lock, int dirfd)
 
 	if (r == 1)
 		r = pidfile_has_content(&lock->file, lock->file.descriptor.fd);
-	return r == 0 ? LOCKFILE_PID_ERR_ROGUE_DELETION : r < 0 ? r : 0;
+	return result_of(r);
 }
 
 /* By way of what the name leads to.  Returns a descriptor of our file. */
@@ -33,19 +39,18 @@ static int open_by_name(const struct lockfile_pid *lock, int dirfd)
 	int r = sys_fstatat(dirfd, lock->path.name, &st), fd;
 
 	if (r < 0)
-		return r == -ENOENT ? LOCKFILE_PID_ERR_ROGUE_DELETION : r;
+		return result_of(r);
 	if (!S_ISREG(st.st_mode) || st.st_dev != lock->file.dev || st.st_ino != lock->file.ino)
 		return LOCKFILE_PID_ERR_ROGUE_DELETION;
 	fd = sys_openat(dirfd, lock->path.name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY, 0);
 	if (fd < 0)
-		return fd == -ENOENT || fd == -ELOOP || fd == -ENXIO ?
-			       LOCKFILE_PID_ERR_ROGUE_DELETION :
-			       fd;
+		return fd == -ELOOP || fd == -ENXIO ? LOCKFILE_PID_ERR_ROGUE_DELETION :
+						      result_of(fd);
 	r = pidfile_has_nonce(&lock->file, fd);
 	if (r == 1)
 		return fd;
 	sys_close(fd);
-	return r == 0 ? LOCKFILE_PID_ERR_ROGUE_DELETION : r;
+	return result_of(r);
 }
 
 static int check_by_name(const struct lockfile_pid *lock, int dirfd)
@@ -56,7 +61,7 @@ static int check_by_name(const struct lockfile_pid *lock, int dirfd)
 		return fd;
 	r = pidfile_has_content(&lock->file, fd);
 	sys_close(fd);
-	return r == 0 ? LOCKFILE_PID_ERR_ROGUE_DELETION : r < 0 ? r : 0;
+	return result_of(r);
 }
 
 int held_check(const struct lockfile_pid *lock, int dirfd)
@@ -151,15 +156,10 @@ int held_release(struct lockfile_pid *lock)
 	return r;
 }
 
-static void mark_let_go(const struct lockfile_pid *lock, int dirfd)
+static void mark_by_name(const struct lockfile_pid *lock, int dirfd)
 {
-	int fd;
+	int fd = open_by_name(lock, dirfd);
 
-	if (pidfile_has_fd(&lock->file)) {
-		pidfile_mark_let_go(&lock->file, lock->file.descriptor.fd);
-		return;
-	}
-	fd = open_by_name(lock, dirfd);
 	if (fd >= 0) {
 		pidfile_mark_let_go(&lock->file, fd);
 		sys_close(fd);
@@ -174,8 +174,8 @@ static void remove_if_stale(struct lockfile_pid *lock, int dirfd)
 
 	if (verdict < 0)
 		return;
-	if (verdict == VERDICT_STALE && judged.dev == lock->file.dev &&
-	    judged.ino == lock->file.ino && unlink_path(lock, dirfd) == 0)
+	if (verdict == VERDICT_STALE && verdict_holds(&judged, dirfd, &lock->path) == 1 &&
+	    unlink_path(lock, dirfd) == 0)
 		wake(lock, dirfd);
 	verdict_release(&judged);
 }
@@ -188,15 +188,21 @@ void held_let_go(struct lockfile_pid *lock)
 {
 	bool has_fd = pidfile_has_fd(&lock->file);
 	int dirfd = held_open_dir(lock), r = dirfd;
+	bool is_ours;
 
 	if (dirfd >= 0)
 		r = takeover_claim_patiently(lock, &lock->spare, dirfd);
-	mark_let_go(lock, dirfd);
+	/* before the close: then its inode number may be another's */
+	is_ours = r >= 0 && held_check(lock, dirfd) == 0;
+	if (has_fd)
+		pidfile_mark_let_go(&lock->file, lock->file.descriptor.fd);
+	else if (dirfd >= 0)
+		mark_by_name(lock, dirfd);
 	pidfile_close(&lock->file, has_fd);
-	if (r >= 0) {
+	if (is_ours)
 		remove_if_stale(lock, dirfd);
+	if (r >= 0)
 		takeover_withdraw(lock, &lock->spare, dirfd);
-	}
 	if (dirfd >= 0)
 		sys_close(dirfd);
 }

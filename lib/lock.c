@@ -33,7 +33,8 @@
  *
  * Take over.  takeover.c.  The same way is used to create where an unnamed file
  * cannot be made or linked (NFS, many FUSE, overlayfs before Linux 6.1): the
- * candidate is made at PATH.takeover and moved to PATH if nothing is there.
+ * candidate is made at PATH.takeover and moved to PATH if nothing is there, where
+ * rename(2) cannot tell that by way of an empty file that holds the place.
  *
  * Release.  held.c.  First is checked whether PATH is our file with our content;
  * then it is unlinked, and then closed.  The other way round it would be a lock
@@ -101,7 +102,7 @@ int lock_make_spare(struct lockfile_pid *lock, int dirfd, const char *dir)
 static int create(struct lockfile_pid *lock, int dirfd, const char *dir, const char *name)
 {
 	struct pidfile *file = &lock->file;
-	bool is_old = pidfile_exists(file);
+	bool is_old = pidfile_recover(file);
 	int r = lock_make_spare(lock, dirfd, dir);
 
 	if (r == 0 && !is_old)
@@ -133,6 +134,7 @@ static void tell_holder(struct awaited *ret, const struct judged *judged)
 	*ret = (struct awaited){
 		.pid = judged->pid,
 		.wakes = judged->ours,
+		.locked = judged->locked,
 		.dev = judged->dev,
 		.ino = judged->ino,
 		.changed = judged->changed,

@@ -23,7 +23,22 @@
 
 #define PIDFS_TYPE 0x50494446UL         /* linux/magic.h, Linux 6.9 */
 
-/* The /proc of another PID namespace has another number for us, or none.  0 or 1. */
+/* Two numbers, and we are in a PID namespace below that of this /proc.  0 or 1. */
+static int has_one_number(void)
+{
+	char status[PROC_TEXT_SIZE];
+	int r = proc_read("/proc/self/status", status);
+	const char *numbers = proc_field(status, "NSpid");
+
+	if (r < 0 || !numbers)          /* there is none before Linux 4.1 */
+		return r < 0 ? r : 1;
+	return numbers[strcspn(numbers, "\t\n")] != '\t';
+}
+
+/*
+ * The /proc of another PID namespace has another number for us, or none; or the
+ * same by chance.  0 or 1.
+ */
 static int proc_is_ours(void)
 {
 	char self[16];
@@ -32,7 +47,7 @@ static int proc_is_ours(void)
 	if (n <= 0)
 		return n;
 	self[n] = '\0';
-	return atoi(self) == (int)sys_getpid();
+	return atoi(self) == (int)sys_getpid() ? has_one_number() : 0;
 }
 
 static int read_proc_of(pid_t pid, const char *name, char text[PROC_TEXT_SIZE])

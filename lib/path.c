@@ -99,6 +99,6 @@ int path_leads_to(int dirfd, const char *name, dev_t dev, ino_t ino)
 	int r = sys_fstatat(dirfd, name, &st);
 
 	if (r < 0)
-		return r == -ENOENT ? 0 : r;
+		return is_removed(r) ? 0 : r;
 	return st.st_dev == dev && st.st_ino == ino;
 }

@@ -204,6 +204,8 @@ int pidfile_make_named(struct pidfile *file, int dirfd, const char *name, mode_t
 		r = lock_named(file, dirfd, name);
 	if (r == 0)
 		r = fill(file, inheritable);
+	if (is_removed(r))      /* somebody took it for a leftover */
+		r = -EAGAIN;
 	if (r < 0) {
 		if (r != -EAGAIN)
 			unlink_if_locked(file, dirfd, name);
@@ -270,7 +272,7 @@ int pidfile_set_mode(struct pidfile *file, mode_t mode)
 
 	if (r == 0)
 		file->mode_now = mode;
-	return r;
+	return is_removed(r) ? -EAGAIN : r;
 }
 
 bool pidfile_has_fd(const struct pidfile *file)
@@ -283,6 +285,13 @@ bool pidfile_has_fd(const struct pidfile *file)
 bool pidfile_exists(const struct pidfile *file)
 {
 	return file->descriptor.fd >= 0;
+}
+
+bool pidfile_recover(struct pidfile *file)
+{
+	if (pidfile_exists(file) && !pidfile_has_fd(file))
+		pidfile_drop(file);
+	return pidfile_exists(file);
 }
 
 bool pidfile_is_of_process(const struct pidfile *file)

@@ -67,7 +67,7 @@ int pidfile_has_nonce(const struct pidfile *file, int fd);
 /* Reads the attribute of a file, of whoever.  0: there is none that we know; or 1. */
 int pidfile_read_record(int fd, struct record *ret);
 
-/* Gives it permissions for now. */
+/* Gives it permissions for now.  -EAGAIN: somebody has removed it. */
 int pidfile_set_mode(struct pidfile *file, mode_t mode);
 
 /* Makes it say nothing, where its name cannot be removed. */
@@ -79,6 +79,9 @@ void pidfile_mark_let_go(const struct pidfile *file, int fd);
 /* Does this process have the file of this acquisition; this inode? */
 bool pidfile_find_nonce(uint64_t nonce);
 bool pidfile_find_inode(dev_t dev, ino_t ino);
+
+/* Forgets one whose descriptor was closed underneath.  Is there one still? */
+bool pidfile_recover(struct pidfile *file);
 
 /*
  * Closes it, and so lets go of its kernel lock, if there is one and

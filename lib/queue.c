@@ -24,8 +24,9 @@
  *   (by its pidfd, or a foreign one by looking at PATH often).  If all did, each
  *   exit of a holder would wake all.  Who leaves as the first wakes the next.
  *
- * Who could take the lock may stand in line: the FIFO is open to the group, or
- * to all, where the directory is.
+ * Who could take the lock may stand in line: the FIFO is open to the group, or to
+ * all, where the directory is, and what root makes in a directory of a user's
+ * becomes that user's.
  */
 #include <config.h>
 
@@ -36,7 +37,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/epoll.h>
-#include <unistd.h>
 
 /* A wake-up can get lost with the waiter that it woke. */
 #define LOOK_AGAIN_MS 1000
@@ -51,29 +51,37 @@
 #define PLACE_BYTE 0
 #define FIRST_BYTE 1
 
+/* Tells a FIFO that was just made here from others: the sticky bit means nothing to it. */
+#define MODE_NEW (S_ISVTX | 0600)
+
 /*
  * May we use this FIFO?  In a sticky directory one of another user cannot be
  * removed by us, so we do not stand in it; but we wake who stands in that of
- * root.
+ * root.  One with a second name is somebody's, to whom its bytes mean something.
  */
 static bool is_usable(const struct stat *fifo, int dirfd, bool to_stand)
 {
 	uid_t user = sys_geteuid();
 	struct stat dir;
 
-	if (!S_ISFIFO(fifo->st_mode))
+	if (!S_ISFIFO(fifo->st_mode) || fifo->st_nlink > 1)
 		return false;
 	if (user == 0 || fifo->st_uid == user || (fifo->st_uid == 0 && !to_stand))
 		return true;
 	return sys_fstat(dirfd, &dir) == 0 && (!(dir.st_mode & S_ISVTX) || dir.st_uid == user);
 }
 
-/* The umask must not keep out others. */
-static void share_fifo(int fd, int dirfd)
+/* The umask must not keep out others.  What took the place of ours is not to be changed. */
+static void share_fifo(int fd, int dirfd, const struct stat *fifo)
 {
 	struct stat dir;
 
-	if (sys_fstat(dirfd, &dir) == 0 && dir.st_mode & 022)
+	if ((fifo->st_mode & 07777) != MODE_NEW || sys_fstat(dirfd, &dir) < 0)
+		return;
+	/* what root makes where a daemon's user is at home is to be the user's */
+	if (fifo->st_uid == 0 && dir.st_uid != 0 && !(dir.st_mode & S_ISVTX))
+		sys_fchown(fd, dir.st_uid, dir.st_gid);
+	if (dir.st_mode & 022)
 		sys_fchmod(fd, 0600 | (dir.st_mode & 020 ? 060 : 0) | (dir.st_mode & 02 ? 06 : 0));
 }
 
@@ -100,14 +108,23 @@ static int open_or_make_fifo(int dirfd, const char *name, struct stat *ret, bool
 	*ret_made = false;
 	if (fd != -ENOENT)
 		return fd;
-	r = sys_mkfifoat(dirfd, name, 0600);
+	r = sys_mkfifoat(dirfd, name, MODE_NEW);
 	if (r < 0)
 		return r == -EEXIST ? -EAGAIN : r;
 	*ret_made = true;
 	fd = open_fifo(dirfd, name, true, ret);
 	if (fd >= 0)
-		share_fifo(fd, dirfd);
+		share_fifo(fd, dirfd, ret);
 	return fd;
+}
+
+/* It cannot be used; whoever stands in it by now, goes along (queue_follow()). */
+static void unmake_fifo(int dirfd, const char *name)
+{
+	struct stat st;
+
+	if (sys_fstatat(dirfd, name, &st) == 0 && is_usable(&st, dirfd, true))
+		sys_unlinkat(dirfd, name, 0);
 }
 
 /* -EAGAIN: it is on its way out. */
@@ -135,9 +152,8 @@ static int enter_line(struct queue *queue, const char *name)
 			queue->fifo_ino = fifo.st_ino;
 			return fd;
 		}
-		/* whoever stands in it by now, goes along (queue_follow()) */
 		if (made && r != -EAGAIN)
-			sys_unlinkat(dirfd, name, 0);
+			unmake_fifo(dirfd, name);
 		if (fd >= 0)
 			sys_close(fd);
 	}
@@ -381,16 +397,37 @@ int queue_follow(struct queue *queue, const struct path *path, bool look)
 	return r;
 }
 
-bool queue_sees_no_change(const struct queue *queue, const struct path *path)
+static bool is_unchanged(const struct queue *queue, const struct path *path)
 {
 	const struct awaited *seen = &queue->awaited;
 	struct stat st;
 
-	/* if it had exited, that would have woken us */
-	return queue->pidfd.fd >= 0 && seen->wakes &&
-	       sys_fstatat(queue->dir.fd, path->name, &st) == 0 && st.st_dev == seen->dev &&
+	return sys_fstatat(queue->dir.fd, path->name, &st) == 0 && st.st_dev == seen->dev &&
 	       st.st_ino == seen->ino && st.st_ctim.tv_sec == seen->changed.tv_sec &&
 	       st.st_ctim.tv_nsec == seen->changed.tv_nsec;
+}
+
+/* The last to have the lock may be another than whom we watch, a child, say. */
+static bool is_still_locked(const struct queue *queue, const struct path *path)
+{
+	int fd = sys_openat(queue->dir.fd, path->name,
+			    O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY, 0);
+	bool is_locked;
+
+	if (fd < 0)
+		return false;
+	is_locked = sys_is_write_locked(fd) == 1;
+	sys_close(fd);
+	return is_locked;
+}
+
+bool queue_sees_no_change(const struct queue *queue, const struct path *path)
+{
+	const struct awaited *seen = &queue->awaited;
+
+	/* if it had exited, that would have woken us */
+	return queue->pidfd.fd >= 0 && seen->wakes && seen->locked && is_unchanged(queue, path) &&
+	       is_still_locked(queue, path);
 }
 
 bool queue_defers(struct queue *queue, const struct path *path)
@@ -419,21 +456,33 @@ void queue_leave(struct queue *queue, const struct path *path, bool pass_on)
 	queue_drop(queue);
 }
 
-bool queue_wake(int dirfd, const struct path *path)
+/* Is anybody in it? */
+static bool wake_line(int dirfd, const char *name)
 {
 	struct stat fifo;
+	int fd = open_fifo(dirfd, name, false, &fifo);
 	bool deserted;
-	int fd;
 
-	/* to look costs less than to open what is not there, and a FIFO only is opened */
-	if (sys_fstatat(dirfd, path->queue, &fifo) < 0 || !S_ISFIFO(fifo.st_mode))
-		return false;
-	fd = open_fifo(dirfd, path->queue, false, &fifo);
 	if (fd < 0)
 		return false;
 	write_byte(fd);
 	/* left behind by a crash, perhaps */
-	deserted = remove_if_deserted(fd, dirfd, path->queue, fifo.st_dev, fifo.st_ino);
+	deserted = remove_if_deserted(fd, dirfd, name, fifo.st_dev, fifo.st_ino);
 	sys_close(fd);
 	return !deserted;
+}
+
+bool queue_wake(int dirfd, const struct path *path)
+{
+	struct stat fifo;
+	bool is_there;
+
+	/* to look costs less than to open what is not there, and a FIFO only is opened */
+	if (sys_fstatat(dirfd, path->queue, &fifo) < 0 || !S_ISFIFO(fifo.st_mode))
+		return false;
+	/* no fork may take a lock on it along */
+	process_lock_list();
+	is_there = wake_line(dirfd, path->queue);
+	process_unlock_list();
+	return is_there;
 }

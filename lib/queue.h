@@ -13,6 +13,7 @@
 struct awaited {
 	pid_t pid;                      /* 0: not known */
 	bool wakes;                     /* uses this library, so its release wakes a waiter */
+	bool locked;                    /* by the kernel; else it is looked at each time */
 	dev_t dev;
 	ino_t ino;                      /* of its lock file, */
 	struct timespec changed;        /* and when that was changed last */
@@ -74,7 +75,7 @@ int queue_sleep(struct queue *queue, int timeout_ms, const sigset_t *mask, bool 
 /* For event loops: takes note of what woke the loop.  Was it more than the time? */
 bool queue_drain(struct queue *queue);
 
-/* Is PATH as it was, and the holder, which we watch, alive? */
+/* Is PATH as it was, locked, and the holder, which we watch, alive? */
 bool queue_sees_no_change(const struct queue *queue, const struct path *path);
 
 /*

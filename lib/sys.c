@@ -103,6 +103,11 @@ int sys_fchmod(int fd, mode_t mode)
 	return result(fchmod(fd, mode));
 }
 
+int sys_fchown(int fd, uid_t user, gid_t group)
+{
+	return result(fchown(fd, user, group));
+}
+
 int sys_fgetxattr(int fd, const char *name, void *buf, size_t size)
 {
 	return result(fgetxattr(fd, name, buf, size));
@@ -180,11 +185,6 @@ int sys_link_proc(int fd, int dirfd, const char *name)
 
 	snprintf(self, sizeof(self), "/proc/self/fd/%d", fd);
 	return result(linkat(AT_FDCWD, self, dirfd, name, AT_SYMLINK_FOLLOW));
-}
-
-int sys_linkat(int dirfd, const char *from, const char *to)
-{
-	return result(linkat(dirfd, from, dirfd, to, 0));
 }
 
 int sys_rename(int dirfd, const char *from, const char *to)

@@ -10,6 +10,7 @@
 #ifndef SYS_H
 #define SYS_H
 
+#include <errno.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -17,6 +18,15 @@
 #include <stdint.h>
 #include <sys/stat.h>
 #include <sys/types.h>
+
+/*
+ * A call on a descriptor says so where the file was removed meanwhile: by another
+ * host, or on a FUSE file system that does not keep what is open.
+ */
+static inline bool is_removed(int error)
+{
+	return error == -ESTALE || error == -ENOENT;
+}
 
 int sys_openat(int dirfd, const char *name, int flags, mode_t mode);
 int sys_close(int fd);
@@ -30,6 +40,7 @@ int sys_read(int fd, void *buf, size_t size);
 int sys_write(int fd, const void *buf, size_t size);
 int sys_ftruncate(int fd);                      /* to nothing */
 int sys_fchmod(int fd, mode_t mode);
+int sys_fchown(int fd, uid_t user, gid_t group);
 int sys_fgetxattr(int fd, const char *name, void *buf, size_t size);
 int sys_fsetxattr(int fd, const char *name, const void *buf, size_t size);
 int sys_readlinkat(int dirfd, const char *name, char *buf, size_t size);
@@ -44,7 +55,6 @@ int sys_flock(int fd);                          /* the whole file, exclusive; -E
 
 int sys_link_fd(int fd, int dirfd, const char *name);       /* an unnamed file */
 int sys_link_proc(int fd, int dirfd, const char *name);     /* the same by way of /proc */
-int sys_linkat(int dirfd, const char *from, const char *to);
 int sys_rename(int dirfd, const char *from, const char *to);
 int sys_rename_noreplace(int dirfd, const char *from, const char *to);
 bool sys_may_write(int dirfd);                  /* make and remove names there */

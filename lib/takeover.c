@@ -17,6 +17,8 @@
  *   still no file, and does not disturb one that is.
  * - Another that wants to replace it needs the right.
  * - A holder whose children may adopt the lock removes it with the right only.
+ * Who may remove names in the directory by hand is not stopped by any of this, nor
+ * is, in a sticky directory, the owner of a stale file that root replaces.
  *
  * The candidate is kernel-locked all the time, which is what says that its maker
  * is at work.  One at PATH.takeover without that lock is a leftover of a crash.
@@ -116,7 +118,8 @@ static int clear_leftover(int dirfd, const char *name)
 	switch (r) {
 	case 0:
 	case -ENOENT:
-	case -ELOOP:            /* it became a link, */
+	case -ESTALE:           /* another host has removed it, */
+	case -ELOOP:            /* or it became a link, */
 	case -ENXIO:            /* a socket, */
 	case -EISDIR:           /* a directory */
 		return -EAGAIN;
@@ -134,7 +137,7 @@ static int claim_by_name(const struct lockfile_pid *lock, struct pidfile *candid
 
 static int claim_by_link(const struct lockfile_pid *lock, struct pidfile *candidate, int dirfd)
 {
-	bool is_old = pidfile_exists(candidate);
+	bool is_old = pidfile_recover(candidate);
 	int r = 0;
 
 	if (!is_old)
@@ -197,16 +200,52 @@ static int arrived(const struct lockfile_pid *lock, const struct pidfile *candid
 	return at < 0 ? at : -EAGAIN;
 }
 
-/* Where rename(2) cannot be told not to replace. */
-static int publish_by_link(const struct lockfile_pid *lock, const struct pidfile *candidate,
-			   int dirfd)
+static int rename_over(const struct lockfile_pid *lock, const struct pidfile *candidate, int dirfd)
 {
-	int r = sys_linkat(dirfd, lock->path.takeover, lock->path.name);
+	int r = sys_rename(dirfd, lock->path.takeover, lock->path.name);
 
-	r = arrived(lock, candidate, dirfd, r);
-	/* a name that stays, shares our lock, and is a leftover when we are gone */
+	return arrived(lock, candidate, dirfd, r);
+}
+
+/* Makes PATH an empty file, if nothing is there. */
+static int make_placeholder(const struct lockfile_pid *lock, int dirfd, mode_t mode,
+			    struct stat *ret)
+{
+	int fd = sys_openat(dirfd, lock->path.name, O_CREAT | O_EXCL | O_RDWR | O_NOFOLLOW, mode);
+	int r;
+
+	if (fd < 0)
+		return fd == -EEXIST ? -EAGAIN : fd;
+	r = sys_fstat(fd, ret);
+	sys_close(fd);
+	if (r < 0)
+		sys_unlinkat(dirfd, lock->path.name, 0);
+	return r;
+}
+
+/*
+ * Where rename(2) cannot be told not to replace: only who makes the placeholder
+ * replaces it, and meanwhile it reads as a file whose writer is about to fill it.
+ * To link the candidate to PATH as well would not do: on file systems of
+ * libfuse's usual kind each name has a kernel lock of its own.  It has the mode
+ * of the lock file: after a crash others must be able to tell what it is.
+ */
+static int publish_by_placeholder(const struct lockfile_pid *lock,
+				  const struct pidfile *candidate, int dirfd)
+{
+	const char *name = lock->path.name;
+	struct stat st;
+	int r = make_placeholder(lock, dirfd, candidate->mode, &st);
+
+	if (r < 0)
+		return r;
+	r = path_leads_to(dirfd, name, st.st_dev, st.st_ino);
 	if (r == 0)
-		sys_unlinkat(dirfd, lock->path.takeover, 0);
+		return -EAGAIN;
+	if (r == 1)
+		r = rename_over(lock, candidate, dirfd);
+	if (r < 0 && path_leads_to(dirfd, name, st.st_dev, st.st_ino) == 1)
+		sys_unlinkat(dirfd, name, 0);
 	return r;
 }
 
@@ -217,15 +256,8 @@ int takeover_publish(const struct lockfile_pid *lock, struct pidfile *candidate,
 	if (r < 0)
 		return r;
 	r = sys_rename_noreplace(dirfd, lock->path.takeover, lock->path.name);
-	if (r == -EINVAL || r == -ENOSYS || r == -EPERM)
-		return publish_by_link(lock, candidate, dirfd);
-	return arrived(lock, candidate, dirfd, r);
-}
-
-static int rename_over(const struct lockfile_pid *lock, const struct pidfile *candidate, int dirfd)
-{
-	int r = sys_rename(dirfd, lock->path.takeover, lock->path.name);
-
+	if (r == -EINVAL || r == -ENOSYS || r == -EPERM || r == -EOPNOTSUPP)
+		return publish_by_placeholder(lock, candidate, dirfd);
 	return arrived(lock, candidate, dirfd, r);
 }
 

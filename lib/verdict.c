@@ -10,8 +10,9 @@
  *		its PID means here				the descriptor is left
  *		what it says
  *	held	any			any			busy
- *	none	ours, let go of		any			stale
  *	none	ours			a handle of this one	busy
+ *	none	ours, of this boot,	any			stale
+ *		let go of
  *	none	ours, comparable	this very one		stale: our former image,
  *								before exec
  *	none	ours, comparable	alive and the same	busy: its descriptor was
@@ -147,12 +148,12 @@ static int judge_ours(const struct judge *judge, int fd, const struct statement 
 {
 	const struct owner *owner = &says->record.owner;
 
-	if (says->record.let_go)
-		return VERDICT_STALE;
 	if (pidfile_find_nonce(says->record.nonce))
 		return VERDICT_BUSY;
 	if (!owner_same_boot(owner, &says->self))
 		return judge_gone(judge, fd);
+	if (says->record.let_go)
+		return VERDICT_STALE;
 	if (owner_state(owner, &says->self) != OWNER_ALIVE)
 		return VERDICT_STALE;
 	/* no handle of ours has it: made before exec */
@@ -217,9 +218,11 @@ static int judge_open(const struct judge *judge, struct judged *judged, int fd,
 		return locked ? VERDICT_BUSY : r;
 	if (says.length > (says.pid ? RECORD_FILE_MAX : RECORD_DAMAGED_MAX))
 		return VERDICT_ALIEN;
-	if (!says.ours || owner_same_pids(&says.record.owner, &says.self))
+	if (!says.ours || owner_same_pids(&says.record.owner, &says.self) ||
+	    pidfile_find_nonce(says.record.nonce))
 		judged->pid = says.pid;
 	judged->ours = says.ours;
+	judged->locked = locked;
 	if (locked)
 		return judge_locked(&says);
 	if (says.ours)
@@ -365,6 +368,8 @@ int verdict_judge(struct judged *ret, int dirfd, const struct judge *judge)
 	for (int look = 0; r == -EAGAIN && look < LOOKS; look++) {
 		*ret = (struct judged){ .fd = -1, .target_fd = -1 };
 		r = judge_once(judge, ret, dirfd);
+		if (is_removed(r))
+			r = -EAGAIN;
 		if (r < 0)
 			verdict_release(ret);
 	}

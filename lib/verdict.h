@@ -26,6 +26,7 @@ struct judged {
 	struct timespec changed;        /* st_ctim */
 	pid_t pid;                      /* recorded and meaningful here; or 0 */
 	bool ours;                      /* made by this library */
+	bool locked;                    /* by the kernel */
 
 	/* the file that a symbolic link of the other implementation leads to; or "" */
 	char target[NAME_MAX + 1];

@@ -28,8 +28,9 @@
 #define TEST(name)                  TEST_FULL(name, 1, DEFAULT_TIMEOUT_S)
 #define TEST_WITHIN(name, seconds)  TEST_FULL(name, 1, seconds)
 /* As many tests as rows of a table; _i is the row. */
-#define TEST_EACH(name, table)                                                                     \
-	TEST_FULL(name, (int)(sizeof(table) / sizeof((table)[0])), DEFAULT_TIMEOUT_S)
+#define TEST_EACH(name, table)      TEST_EACH_WITHIN(name, table, DEFAULT_TIMEOUT_S)
+#define TEST_EACH_WITHIN(name, table, seconds)                                                     \
+	TEST_FULL(name, (int)(sizeof(table) / sizeof((table)[0])), seconds)
 
 #define TEST_FULL(name, count, seconds)                                                            \
 	static void name##_fn(int);                                                                \

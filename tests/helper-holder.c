@@ -11,7 +11,8 @@
  *	mode OCTAL	lockfile_pid_set_mode()
  *	inheritable 0 or 1, shared 0 or 1	lockfile_pid_set_..()
  *	free		frees the handle and makes a new one
- *	closefrom	closes every descriptor above 2
+ *	closefrom	closes every descriptor above 2, one by one;
+ *	close_range	by close_range(2)
  *	fork		leaves a child behind, which lives until it is killed;
  *			the result is its PID
  *	exec		executes itself: a new image with a new handle
@@ -20,6 +21,7 @@
  *			input; the result is how often it had the lock
  *	handle		has a handler for SIGUSR1
  *	nobody		becomes a user who owns nothing
+ *	user NUMBER	becomes that user
  */
 #include <config.h>
 
@@ -32,6 +34,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #define NOBODY 65534
@@ -71,6 +74,15 @@ static int close_all(void)
 	for (int fd = 3; fd < 1024; fd++)
 		close(fd);
 	return 0;
+}
+
+static int close_range_of_all(void)
+{
+#ifdef SYS_close_range
+	if (syscall(SYS_close_range, 3, ~0U, 0) == 0)
+		return 0;
+#endif
+	return close_all();
 }
 
 static int execute_self(void)
@@ -114,11 +126,11 @@ static int handle_signal(void)
 	return sigaction(SIGUSR1, &action, NULL);
 }
 
-static int become_nobody(void)
+static int become(uid_t user)
 {
-	if (setgroups(0, NULL) < 0 || setresgid(NOBODY, NOBODY, NOBODY) < 0)
+	if (setgroups(0, NULL) < 0 || setresgid(user, user, user) < 0)
 		return -errno;
-	return setresuid(NOBODY, NOBODY, NOBODY) < 0 ? -errno : 0;
+	return setresuid(user, user, user) < 0 ? -errno : 0;
 }
 
 /* -ENOSYS: no such word. */
@@ -148,7 +160,9 @@ static int obey_line(const char *line)
 	if (strcmp(line, "handle") == 0)
 		return handle_signal();
 	if (strcmp(line, "nobody") == 0)
-		return become_nobody();
+		return become(NOBODY);
+	if (strncmp(line, "user ", 5) == 0)
+		return become((uid_t)atoi(line + 5));
 	return obey_setting(line);
 }
 
@@ -176,6 +190,8 @@ static int obey(const char *line)
 		return leave_child();
 	if (strcmp(line, "closefrom") == 0)
 		return close_all();
+	if (strcmp(line, "close_range") == 0)
+		return close_range_of_all();
 	if (strcmp(line, "exec") == 0)
 		return execute_self();
 	return obey_line(line);

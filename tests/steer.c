@@ -41,7 +41,7 @@ static int watched_opens;
 
 static struct {
 	int no_tmpfile;
-	bool no_proc, no_wipe, no_pidfs;
+	bool no_proc, no_wipe, no_pidfs, no_pauses;
 	unsigned long file_system;
 	int64_t ahead_ns[CLOCKS];
 } other_system;
@@ -103,6 +103,11 @@ void steer_clock(int clock, int64_t ahead_ns)
 	if (clock < 0 || clock >= CLOCKS)
 		abort();
 	other_system.ahead_ns[clock] = ahead_ns;
+}
+
+void steer_no_pauses(void)
+{
+	other_system.no_pauses = true;
 }
 
 void steer_reset(void)
@@ -264,6 +269,14 @@ static int64_t other_clock_ns(int clock)
 	return __real_sys_clock_ns(clock) + ahead;
 }
 
+int __real_sys_poll(struct pollfd *fds, nfds_t count, int timeout_ms);
+static int other_poll(struct pollfd *fds, nfds_t count, int timeout_ms)
+{
+	if (other_system.no_pauses && count == 0)
+		timeout_ms = 0;
+	return __real_sys_poll(fds, count, timeout_ms);
+}
+
 WRAP_BY(int, sys_openat, other_openat, (int dirfd, const char *name, int flags, mode_t mode),
         (dirfd, name, flags, mode))
 #define WRAP_VOID(name, parameters, arguments)                                                     \
@@ -288,6 +301,7 @@ WRAP(int, sys_pwrite, (int fd, const void *buf, size_t size), (fd, buf, size))
 WRAP(int64_t, sys_lseek, (int fd, int64_t offset, int whence), (fd, offset, whence))
 WRAP(int, sys_ftruncate, (int fd), (fd))
 WRAP(int, sys_fchmod, (int fd, mode_t mode), (fd, mode))
+WRAP(int, sys_fchown, (int fd, uid_t user, gid_t group), (fd, user, group))
 WRAP(int, sys_fgetxattr, (int fd, const char *name, void *buf, size_t size), (fd, name, buf, size))
 WRAP(int, sys_fsetxattr, (int fd, const char *name, const void *buf, size_t size),
      (fd, name, buf, size))
@@ -298,7 +312,6 @@ WRAP(int, sys_is_write_locked, (int fd), (fd))
 WRAP(int, sys_flock, (int fd), (fd))
 WRAP(int, sys_link_fd, (int fd, int dirfd, const char *name), (fd, dirfd, name))
 WRAP(int, sys_link_proc, (int fd, int dirfd, const char *name), (fd, dirfd, name))
-WRAP(int, sys_linkat, (int dirfd, const char *from, const char *to), (dirfd, from, to))
 WRAP(int, sys_rename, (int dirfd, const char *from, const char *to), (dirfd, from, to))
 WRAP(int, sys_rename_noreplace, (int dirfd, const char *from, const char *to), (dirfd, from, to))
 WRAP(bool, sys_may_write, (int dirfd), (dirfd))
@@ -306,7 +319,8 @@ WRAP(int, sys_unlinkat, (int dirfd, const char *name, int flags), (dirfd, name, 
 WRAP(pid_t, sys_getpid, (void), ())
 WRAP(int, sys_pidfd_open, (pid_t pid), (pid))
 WRAP(int, sys_kill, (pid_t pid, int signal), (pid, signal))
-WRAP(int, sys_poll, (struct pollfd * fds, nfds_t count, int timeout_ms), (fds, count, timeout_ms))
+WRAP_BY(int, sys_poll, other_poll, (struct pollfd * fds, nfds_t count, int timeout_ms),
+        (fds, count, timeout_ms))
 WRAP(int, sys_read, (int fd, void *buf, size_t size), (fd, buf, size))
 WRAP(int, sys_write, (int fd, const void *buf, size_t size), (fd, buf, size))
 WRAP(int, sys_lock_byte, (int fd, short type, int byte), (fd, type, byte))

@@ -3,7 +3,7 @@
  * steer - between the library and the kernel: what a function of lib/sys.h
  * does, at which of its calls
  *
- * A call is named as there ("sys_linkat").  nth counts the calls of that
+ * A call is named as there ("sys_rename").  nth counts the calls of that
  * function from 1, from the moment of the rule; EVERY is every one.
  */
 #ifndef STEER_H
@@ -25,7 +25,7 @@ void steer_after(const char *call, int nth, void (*hook)(void *), void *argument
  * Another system, for hooks as well: O_TMPFILE gives this error; there is no
  * /proc; memory cannot be wiped in children; pidfds share one inode; files
  * (other than pidfds) are on a file system of this statfs(2) type; a clock is
- * ahead.
+ * ahead; what is a pause only takes no time.
  */
 void steer_no_tmpfile(int error);
 void steer_no_proc(void);
@@ -33,6 +33,7 @@ void steer_no_wipe(void);
 void steer_no_pidfs(void);
 void steer_file_system(unsigned long type);
 void steer_clock(int clock, int64_t ahead_ns);
+void steer_no_pauses(void);
 
 /* No rule any more, the system as it is, nothing counted. */
 void steer_reset(void);

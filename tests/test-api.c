@@ -24,6 +24,8 @@ TEST(null_arguments_are_einval)
 	ck_assert_int_eq(lockfile_pid_new(&lock, NULL), -EINVAL);
 	ck_assert_ptr_eq(lock, PATTERN);
 	ck_assert_int_eq(lockfile_pid_set_mode(NULL, 0644), -EINVAL);
+	ck_assert_int_eq(lockfile_pid_set_inheritable(NULL, 1), -EINVAL);
+	ck_assert_int_eq(lockfile_pid_adopt(NULL), -EINVAL);
 	ck_assert_int_eq(lockfile_pid_trylock(NULL), -EINVAL);
 	ck_assert_int_eq(lockfile_pid_lock(NULL), -EINVAL);
 	ck_assert_int_eq(lockfile_pid_timedlock(NULL, 0), -EINVAL);
@@ -113,6 +115,8 @@ TEST(the_longest_name_can_be_locked_and_taken_over)
 	char name[NAME_MAX + 1] = "";
 	struct lockfile_pid *lock;
 
+	if (pathconf(".", _PC_NAME_MAX) < NAME_MAX)
+		SKIP("no names of such a length here");
 	memset(name, 'x', NAME_MAX - strlen(".takeover"));
 	lock = new_lock(name);
 	ck_assert_int_eq(lockfile_pid_trylock(lock), 0);
@@ -186,6 +190,71 @@ TEST(set_mode_is_busy_while_the_lock_is_held)
 	ck_assert_int_eq(lockfile_pid_set_mode(lock, 01600), -EINVAL);
 	ck_assert_int_eq(lockfile_pid_unlock(lock), 0);
 	ck_assert_int_eq(lockfile_pid_set_mode(lock, 0600), 0);
+	lockfile_pid_free(lock);
+}
+
+TEST(set_inheritable_is_busy_while_the_lock_is_held)
+{
+	struct lockfile_pid *lock = new_lock("x.pid");
+
+	ck_assert_int_eq(lockfile_pid_trylock(lock), 0);
+	ck_assert_int_eq(lockfile_pid_set_inheritable(lock, 1), -EBUSY);
+	/* it has no effect, either */
+	ck_assert_int_eq(lockfile_pid_unlock(lock), 0);
+	ck_assert_int_eq(lockfile_pid_adopt(lock), -EPERM);
+	ck_assert_int_eq(lockfile_pid_set_inheritable(lock, 1), 0);
+	ck_assert_int_eq(lockfile_pid_trylock(lock), 0);
+	ck_assert_int_eq(lockfile_pid_set_inheritable(lock, 0), -EBUSY);
+	ck_assert_int_eq(lockfile_pid_set_inheritable(lock, 1), -EBUSY);
+	ck_assert_int_eq(lockfile_pid_unlock(lock), 0);
+	ck_assert_int_eq(lockfile_pid_adopt(lock), LOCKFILE_PID_ERR_ROGUE_DELETION);
+	lockfile_pid_free(lock);
+}
+
+TEST(in_line_the_lock_is_neither_set_inheritable_nor_adopted)
+{
+	struct lockfile_pid *holder = new_lock("x.pid"), *lock = new_lock("x.pid");
+
+	ck_assert_int_eq(lockfile_pid_trylock(holder), 0);
+	ck_assert_int_eq(lockfile_pid_wait_begin(lock), LOCKFILE_PID_ERR_BUSY);
+	ck_assert_int_eq(lockfile_pid_set_inheritable(lock, 1), -EBUSY);
+	ck_assert_int_eq(lockfile_pid_set_mode(lock, 0600), -EBUSY);
+	ck_assert_int_eq(lockfile_pid_adopt(lock), -EINPROGRESS);
+	/* it stands there still */
+	ck_assert_int_eq(lockfile_pid_wait_continue(lock), LOCKFILE_PID_ERR_BUSY);
+	ck_assert_int_eq(lockfile_pid_wait_cancel(lock), 0);
+	ck_assert_int_eq(lockfile_pid_adopt(lock), -EPERM);
+	lockfile_pid_free(lock);
+	lockfile_pid_free(holder);
+}
+
+static const int settings[] = { 0, 1, -1 };
+
+TEST_EACH(adopt_by_the_holder_only_verifies, settings)
+{
+	struct lockfile_pid *lock = new_lock("x.pid");
+	struct stat before, after;
+
+	ck_assert_int_eq(lockfile_pid_set_inheritable(lock, settings[_i]), 0);
+	ck_assert_int_eq(lockfile_pid_trylock(lock), 0);
+	ck_assert_int_eq(stat("x.pid", &before), 0);
+	ck_assert_int_eq(lockfile_pid_adopt(lock), 0);
+	ck_assert_int_eq(stat("x.pid", &after), 0);
+	ck_assert_uint_eq(before.st_ino, after.st_ino);
+	ck_assert_int_eq(lockfile_pid_verify(lock), 0);
+	ck_assert_int_eq(unlink("x.pid"), 0);
+	ck_assert_int_eq(lockfile_pid_adopt(lock), LOCKFILE_PID_ERR_ROGUE_DELETION);
+	lockfile_pid_free(lock);
+}
+
+TEST_EACH(there_is_nothing_to_adopt_where_nothing_was_ever_held, settings)
+{
+	struct lockfile_pid *lock = new_lock("no/such/dir/x.pid");
+	int expected = settings[_i] ? LOCKFILE_PID_ERR_ROGUE_DELETION : -EPERM;
+
+	ck_assert_int_eq(lockfile_pid_set_inheritable(lock, settings[_i]), 0);
+	ck_assert_int_eq(lockfile_pid_adopt(lock), expected);
+	ck_assert_int_eq(lockfile_pid_verify(lock), LOCKFILE_PID_ERR_ROGUE_DELETION);
 	lockfile_pid_free(lock);
 }
 

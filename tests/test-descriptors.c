@@ -10,20 +10,10 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/xattr.h>
 
-/* What these tests promise needs user attributes; see the public header. */
-static void skip_without_attributes(void)
-{
-	write_file("probe", "");
-	if (setxattr("probe", "user.probe", "", 0, 0) < 0) {
-		unlink("probe");
-		SKIP("no user attributes here");
-	}
-	ck_assert_int_eq(unlink("probe"), 0);
-}
+static const char *const closings[] = { "closefrom", "close_range" };
 
-TEST(a_holder_whose_descriptors_were_closed_still_holds)
+TEST_EACH(a_holder_whose_descriptors_were_closed_still_holds, closings)
 {
 	struct lockfile_pid *lock = new_lock("x.pid");
 	struct holder holder = holder_start("x.pid");
@@ -31,7 +21,7 @@ TEST(a_holder_whose_descriptors_were_closed_still_holds)
 
 	skip_without_attributes();
 	ck_assert_int_eq(holder_do(&holder, "trylock"), 0);
-	ck_assert_int_eq(holder_do(&holder, "closefrom"), 0);
+	ck_assert_int_eq(holder_do(&holder, closings[_i]), 0);
 	ck_assert_int_eq(lockfile_pid_trylock(lock), LOCKFILE_PID_ERR_BUSY);
 	ck_assert_int_eq(lockfile_pid_check(lock, &pid), LOCKFILE_PID_ERR_BUSY);
 	ck_assert_int_eq(pid, holder.pid);

@@ -18,6 +18,9 @@
 #include <string.h>
 #include <sys/stat.h>
 
+/* Of so many runs: it does not end. */
+#define TIMEOUT_S 600
+
 #define MAX_STEPS 512
 #define MAX_ERRORS 12
 
@@ -189,6 +192,44 @@ static void released(int r)
 	assert_others_can_have_it(r);
 }
 
+static void inheritable(void)
+{
+	ck_assert_int_eq(lockfile_pid_set_inheritable(lock, 1), 0);
+}
+
+static void inheritable_stale(void)
+{
+	inheritable();
+	lay_stale_file();
+}
+
+static void we_hold_inheritably(void)
+{
+	inheritable();
+	we_hold();
+}
+
+/* The holder, or still the heir. */
+static void adopted(int r)
+{
+	assert_so(tells_the_truth(r), r);
+	if (r < 0) {
+		assert_so(lockfile_pid_verify(lock) == LOCKFILE_PID_ERR_ROGUE_DELETION, r);
+		assert_so(holder_do(&other, "trylock") == LOCKFILE_PID_ERR_BUSY, r);
+		assert_so(lockfile_pid_adopt(lock) == 0, r);
+	}
+	assert_content("d/x.pid", "%d\n", (int)getpid());
+	assert_ours(r);
+}
+
+/* Whatever failed, others need not wait for the end of this process. */
+static void let_go(int r)
+{
+	lock = new_lock("d/x.pid");
+	clear_leftover(r);
+	assert_others_can_have_it(r);
+}
+
 static void verified(int r)
 {
 	assert_so(r == 0 || r == -fault.error, r);
@@ -240,6 +281,17 @@ static int verify(void)
 	return lockfile_pid_verify(lock);
 }
 
+static int adopt(void)
+{
+	return lockfile_pid_adopt(lock);
+}
+
+static int give_back(void)
+{
+	lockfile_pid_free(lock);
+	return 0;
+}
+
 struct operation {
 	const char *name;
 	void (*prepare)(void);
@@ -259,27 +311,78 @@ static const struct operation operations[] = {
 	{ "timedlock", other_holds, timedlock, contended, -ETIMEDOUT },
 	{ "unlock without descriptor", we_hold_without_descriptor, unlock, released, 0 },
 	{ "verify without descriptor", we_hold_without_descriptor, verify, verified, 0 },
+	{ "inheritable trylock", inheritable, trylock, acquired_fresh, 0 },
+	{ "inheritable takeover", inheritable_stale, trylock, acquired_stale, 0 },
+	{ "inheritable unlock", we_hold_inheritably, unlock, released, 0 },
+	{ "inheritable free", we_hold_inheritably, give_back, let_go, 0 },
+	{ "adopt", we_hold_inheritably, adopt, adopted, 0 },
 };
 #define OPERATIONS (sizeof(operations) / sizeof(operations[0]))
 
 static char *steps[MAX_STEPS];
 static int step_count;
 
+/* In one process, with a fault or without. */
+struct trial {
+	const struct operation *operation;
+	int no_tmpfile;
+	const char *call; /* that fails, */
+	int nth;
+};
+
+static void run(void *argument)
+{
+	const struct trial *trial = argument;
+	const struct operation *operation = trial->operation;
+	int descriptors = count_descriptors(), r;
+
+	steer_reset();
+	steer_no_tmpfile(trial->no_tmpfile);
+	if (trial->call)
+		steer_result(trial->call, trial->nth, -fault.error);
+	r = operation->act();
+	if (!trial->call) {
+		ck_assert_int_eq(r, operation->result);
+		write_file("trace", steer_trace());
+	}
+	steer_reset();
+	if (operation->act == trylock || operation->act == timedlock)
+		assert_so(tells_the_truth(r), r);
+	operation->judge(r);
+	assert_so(count_descriptors() <= descriptors, r);
+}
+
+/* What the heir has taken, and given back, is not at PATH any more. */
+static void run_in_heir(struct trial *trial)
+{
+	ck_assert_int_eq(in_child(run, trial), 0);
+	ck_assert_int_eq(lockfile_pid_unlock(lock), LOCKFILE_PID_ERR_ROGUE_DELETION);
+}
+
+static void try(struct trial *trial)
+{
+	int descriptors = count_descriptors();
+
+	trial->operation->prepare();
+	if (trial->operation->act == adopt)
+		run_in_heir(trial);
+	else
+		run(trial);
+	ck_assert_int_le(count_descriptors(), descriptors);
+}
+
 /* What does it ask of the kernel when nothing fails? */
 static void record(const struct operation *operation, int no_tmpfile)
 {
+	struct trial trial = { .operation = operation, .no_tmpfile = no_tmpfile };
 	char *trace;
 
 	fault.operation = operation->name;
 	fault.call = "nothing";
 	fault.error = 0;
-	operation->prepare();
-	steer_reset();
-	steer_no_tmpfile(no_tmpfile);
-	ck_assert_int_eq(operation->act(), operation->result);
-	trace = strdup(steer_trace());
-	steer_reset();
-	operation->judge(operation->result);
+	try(&trial);
+	trace = strdup(read_file("trace"));
+	ck_assert_int_eq(unlink("trace"), 0);
 	for (char *name = strtok(trace, " "); name; name = strtok(NULL, " "))
 		if (step_count < MAX_STEPS)
 			steps[step_count++] = strdup(name);
@@ -308,24 +411,16 @@ static int occurrence(int step)
 
 static void inject(const struct operation *operation, int no_tmpfile, int step, int error)
 {
+	struct trial trial = { .operation = operation, .no_tmpfile = no_tmpfile };
 	char call[64];
-	int descriptors, r;
 
 	fault.call = steps[step];
 	fault.step = step;
 	fault.error = error;
-	descriptors = count_descriptors();
-	operation->prepare();
-	steer_reset();
-	steer_no_tmpfile(no_tmpfile);
 	snprintf(call, sizeof(call), "sys_%s", steps[step]);
-	steer_result(call, occurrence(step), -error);
-	r = operation->act();
-	steer_reset();
-	if (operation->act == trylock || operation->act == timedlock)
-		assert_so(tells_the_truth(r), r);
-	operation->judge(r);
-	assert_so(count_descriptors() <= descriptors, r);
+	trial.call = call;
+	trial.nth = occurrence(step);
+	try(&trial);
 }
 
 static void set_up(void)
@@ -365,12 +460,12 @@ static void fail_each_step(const struct operation *operation, int no_tmpfile)
 	tear_down();
 }
 
-TEST_EACH(any_failing_call_keeps_the_promises, operations)
+TEST_EACH_WITHIN(any_failing_call_keeps_the_promises, operations, TIMEOUT_S)
 {
 	fail_each_step(&operations[_i], 0);
 }
 
-TEST_EACH(any_failing_call_keeps_the_promises_without_o_tmpfile, operations)
+TEST_EACH_WITHIN(any_failing_call_keeps_the_promises_without_o_tmpfile, operations, TIMEOUT_S)
 {
 	fail_each_step(&operations[_i], EOPNOTSUPP);
 }
@@ -406,7 +501,7 @@ static void lock_for_the_first_time(void *argument)
 	REQUIRE(lockfile_pid_unlock(lock) == 0);
 }
 
-TEST_EACH(a_failing_first_look_at_who_we_are_has_no_lasting_effect, first_looks)
+TEST_EACH_WITHIN(a_failing_first_look_at_who_we_are_has_no_lasting_effect, first_looks, TIMEOUT_S)
 {
 	set_up();
 	ck_assert_int_eq(in_child(lock_for_the_first_time, &_i), 0);

@@ -26,6 +26,9 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+/* Of so many runs: it does not end. */
+#define TIMEOUT_S 600
+
 #define PATH "x.pid"
 #define TAKEOVER PATH ".takeover"
 #define BUSY LOCKFILE_PID_ERR_BUSY
@@ -119,7 +122,6 @@ static void begin(const struct scene *scene)
 	struct owner self;
 
 	steer_reset();
-	dead = dead_pid();
 	ck_assert_int_eq(lockfile_pid_new(&lock, PATH), 0);
 	process_self(&self); /* its calls are made now */
 	rival_result = BUSY;
@@ -132,6 +134,13 @@ static void finish(void)
 	rival_end(&rival);
 	lockfile_pid_free(lock);
 	remove(TAKEOVER);
+}
+
+/* A number that was just given out is not given out again for long. */
+static void set_scene(const struct scene *scene)
+{
+	dead = dead_pid();
+	scene->set();
 }
 
 /* Until the rival had no turn any more. */
@@ -148,7 +157,7 @@ static int attempt(const struct scene *scene, int n, void (*hook)(void *))
 	int r;
 
 	rival_result = NEVER;
-	scene->set();
+	set_scene(scene);
 	steer_reset();
 	steer_no_tmpfile(scene->ours);
 	steer_before(ANY_CALL, n, hook, NULL);
@@ -186,7 +195,7 @@ static void try_at(const struct scene *scene, int n, int m)
 	assert_one_winner(r, rival_result == NEVER ? BUSY : rival_result, n, m);
 }
 
-TEST_EACH(rival_tries_between_any_two_of_our_calls, scenes)
+TEST_EACH_WITHIN(rival_tries_between_any_two_of_our_calls, scenes, TIMEOUT_S)
 {
 	begin(&scenes[_i]);
 	for (int n = 1; rival_result != NEVER; n = next(n))
@@ -211,7 +220,7 @@ static void assert_ours(int r, int n, int m)
 	ck_assert(!exists(PATH));
 }
 
-TEST_EACH(rival_locks_and_unlocks_between_any_two_of_our_calls, scenes)
+TEST_EACH_WITHIN(rival_locks_and_unlocks_between_any_two_of_our_calls, scenes, TIMEOUT_S)
 {
 	begin(&scenes[_i]);
 	rival_stop = 0;
@@ -228,7 +237,7 @@ static int count_rivals_calls(const struct scene *scene)
 	int m = 0, r;
 
 	do {
-		scene->set();
+		set_scene(scene);
 		r = rival_trylock(&rival, ++m);
 		if (r == RIVAL_STOPPED)
 			r = (rival_go_on(&rival) == 0) ? RIVAL_STOPPED : r;
@@ -237,7 +246,7 @@ static int count_rivals_calls(const struct scene *scene)
 	return m - 1;
 }
 
-TEST_EACH(rival_is_stopped_between_any_two_of_its_calls, deep_scenes)
+TEST_EACH_WITHIN(rival_is_stopped_between_any_two_of_its_calls, deep_scenes, TIMEOUT_S)
 {
 	int rivals_calls;
 
@@ -268,7 +277,7 @@ static void die_at(const struct scene *scene, int n, int m)
 		rival = rival_start(PATH, scene->rivals);
 }
 
-TEST_EACH(rival_dies_between_any_two_of_its_calls, deep_scenes)
+TEST_EACH_WITHIN(rival_dies_between_any_two_of_its_calls, deep_scenes, TIMEOUT_S)
 {
 	int rivals_calls;
 
@@ -330,7 +339,7 @@ static void unlock_at(bool closed, int n, int m)
 	assert_nothing_left();
 }
 
-TEST_EACH(rival_tries_while_we_unlock, releases)
+TEST_EACH_WITHIN(rival_tries_while_we_unlock, releases, TIMEOUT_S)
 {
 	struct scene scene = { nothing, 0, releases[_i].rivals };
 	int rivals_calls;

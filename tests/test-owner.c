@@ -2,6 +2,7 @@
 #include <config.h>
 
 #include "common.h"
+#include "container.h"
 #include "forge.h"
 #include "owner.h"
 #include "steer.h"
@@ -14,6 +15,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -492,19 +494,26 @@ TEST(process_whose_start_time_cannot_be_read_is_alive)
 	steer_reset();
 }
 
-/* A process with a chosen PID, which tells who it is; or -1. */
-static pid_t make_with_pid(pid_t pid, struct owner *ret)
+/* A process with chosen PIDs, in the namespace that it is in and those around; or -1. */
+static pid_t fork_with_pids(const pid_t *pids, size_t count)
 {
 	struct clone_args args = {
 		.exit_signal = SIGCHLD,
-		.set_tid = (uint64_t)(uintptr_t)&pid,
-		.set_tid_size = 1,
+		.set_tid = (uint64_t)(uintptr_t)pids,
+		.set_tid_size = count,
 	};
+
+	return (pid_t)syscall(SYS_clone3, &args, sizeof(args));
+}
+
+/* One which tells who it is; or -1. */
+static pid_t make_with_pid(pid_t pid, struct owner *ret)
+{
 	int ends[2];
 	pid_t child;
 
 	ck_assert_int_eq(pipe2(ends, O_CLOEXEC), 0);
-	child = (pid_t)syscall(SYS_clone3, &args, sizeof(args));
+	child = fork_with_pids(&pid, 1);
 	if (child == 0) {
 		struct owner self;
 
@@ -554,4 +563,50 @@ TEST(process_that_got_the_recorded_pid_is_not_the_recorded_one)
 	ck_assert_int_eq(owner_state(&dead.owner, &self), OWNER_DEAD);
 	end_child(other.pid);
 	steer_reset();
+}
+
+/* Where its number in there is the number out here as well: it cannot tell by that. */
+static pid_t ask_with_the_same_number(pid_t zombie)
+{
+	pid_t number = dead_pid();
+	const pid_t numbers[] = { number, number };
+	struct owner self;
+	pid_t child = fork_with_pids(numbers, 2);
+
+	if (child != 0)
+		return child;
+	if (getpid() != number || atoi(read_file("/proc/self/stat")) != number)
+		_exit(10);
+	memset(&self, 0, sizeof(self));
+	owner_self(&self);
+	if (self.start != 0)
+		_exit(11);
+	steer_result("sys_pidfd_open", EVERY, -ENOSYS);
+	_exit(owner_pid_alive(zombie) ? 0 : 12);
+}
+
+TEST(outer_proc_in_which_our_number_is_the_same_by_chance_is_not_asked)
+{
+	struct record zombie = forge_zombie_record();
+	pid_t first, living, asker;
+	struct owner other;
+	int fd, status;
+
+	SKIP_UNLESS_ROOT();
+	steer_reset();
+	first = make_pids(&fd);
+	join_pids(fd);
+	close(fd);
+	/* in there it lives */
+	living = make_with_pid(zombie.owner.pid, &other);
+	if (living < 0)
+		SKIP("PIDs cannot be chosen here");
+	ck_assert_int_eq(other.pid, zombie.owner.pid);
+	asker = ask_with_the_same_number(zombie.owner.pid);
+	ck_assert_int_gt(asker, 0);
+	ck_assert_int_eq(waitpid(asker, &status, 0), asker);
+	ck_assert_int_eq(status, 0);
+	end_child(living);
+	end_child(first);
+	forge_end();
 }

@@ -23,6 +23,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -236,6 +237,83 @@ TEST(child_makes_files_of_its_own)
 	unlink("parents.pid");
 }
 
+/* Shared: children keep a copy, which is not of their own making. */
+
+struct copies {
+	struct pidfile *kept, *closed;
+	int before;
+};
+
+static void check_copies(void *argument)
+{
+	const struct copies *copies = argument;
+
+	if (count_descriptors() != copies->before + 1)
+		_exit(10);
+	if (!pidfile_has_fd(copies->kept) || copies->closed->descriptor.fd != -1)
+		_exit(11);
+	if (pidfile_is_of_process(copies->kept) || pidfile_find_nonce(copies->kept->nonce))
+		_exit(12);
+	pidfile_drop(copies->kept);
+	_exit(copies->kept->descriptor.fd != -1 || count_descriptors() != copies->before);
+}
+
+static void check_copies_twice(void *argument)
+{
+	if (in_child(check_copies, argument) != 0)
+		_exit(20);
+	check_copies(argument);
+}
+
+/* A file that is entered where a shared one was, is not. */
+TEST(fork_leaves_a_shared_file_open_in_children)
+{
+	struct copies copies = { .before = count_descriptors() };
+	struct pidfile kept, closed;
+
+	make(&kept);
+	process_share(&kept.descriptor);
+	ck_assert_int_eq(rename(FILE_NAME, "kept.pid"), 0);
+	make(&closed);
+	process_share(&closed.descriptor);
+	end(&closed);
+	make(&closed);
+	copies.kept = &kept;
+	copies.closed = &closed;
+	ck_assert_int_eq(in_child(check_copies_twice, &copies), 0);
+	ck_assert(pidfile_is_of_process(&kept));
+	end(&closed);
+	pidfile_drop(&kept);
+	ck_assert_int_eq(unlink("kept.pid"), 0);
+	ck_assert_int_eq(count_descriptors(), copies.before);
+}
+
+/* So it is after a move, whether it was shared before or is only then. */
+static const bool moments[] = { false, true };
+
+TEST_EACH(fork_follows_a_file_that_was_moved, moments)
+{
+	struct copies copies = { .before = count_descriptors() };
+	struct pidfile kept, closed, first, second;
+
+	make(&first);
+	ck_assert_int_eq(rename(FILE_NAME, "kept.pid"), 0);
+	if (moments[_i])
+		process_share(&first.descriptor);
+	make(&second);
+	pidfile_move(&kept, &first);
+	pidfile_move(&closed, &second);
+	if (!moments[_i])
+		process_share(&kept.descriptor);
+	ck_assert(!pidfile_exists(&first) && !pidfile_exists(&second));
+	copies.kept = &kept;
+	copies.closed = &closed;
+	ck_assert_int_eq(in_child(check_copies_twice, &copies), 0);
+	end(&closed);
+	pidfile_drop(&kept);
+	ck_assert_int_eq(unlink("kept.pid"), 0);
+}
+
 /* At each call that one thread makes for a file, another forks. */
 
 #define FORKS 256
@@ -376,7 +454,57 @@ static void work_leftover(int *ret_fd)
 	lockfile_pid_free(lock);
 }
 
-static void (*const works[])(int *) = { work_unnamed, work_named, work_leftover };
+/* Opened once more when it stands at PATH.takeover: whoever has it, then, has the lock. */
+static void open_candidate(void *ret_fd)
+{
+	*(int *)ret_fd = open(FILE_NAME ".takeover", O_RDONLY | O_CLOEXEC);
+}
+
+/* An inheritable lock that is not had. */
+static void work_in_vain(int *ret_fd)
+{
+	struct lockfile_pid *lock;
+
+	forge_foreign(FILE_NAME, dead_pid());
+	ck_assert_int_eq(lockfile_pid_new(&lock, FILE_NAME), 0);
+	ck_assert_int_eq(lockfile_pid_set_inheritable(lock, 1), 0);
+	steer_before("sys_rename", 1, open_candidate, ret_fd);
+	steer_result("sys_rename", 1, -EIO);
+	ck_assert_int_eq(lockfile_pid_trylock(lock), -EIO);
+	lockfile_pid_free(lock);
+	ck_assert_int_eq(unlink(FILE_NAME), 0);
+}
+
+/* One that is had, but children keep no copy of what releases it. */
+static void work_release(int *ret_fd)
+{
+	struct lockfile_pid *lock;
+
+	ck_assert_int_eq(lockfile_pid_new(&lock, FILE_NAME), 0);
+	ck_assert_int_eq(lockfile_pid_set_inheritable(lock, 1), 0);
+	ck_assert_int_eq(lockfile_pid_trylock(lock), 0);
+	steer_before("sys_unlinkat", 1, open_candidate, ret_fd);
+	ck_assert_int_eq(lockfile_pid_unlock(lock), 0);
+	lockfile_pid_free(lock);
+}
+
+/* A line that a crash has left behind is locked to be removed. */
+static void work_wake(int *ret_fd)
+{
+	struct lockfile_pid *lock;
+
+	ck_assert_int_eq(mkfifo(FILE_NAME ".queue", 0600), 0);
+	*ret_fd = open(FILE_NAME ".queue", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	ck_assert_int_eq(lockfile_pid_new(&lock, FILE_NAME), 0);
+	ck_assert_int_eq(lockfile_pid_trylock(lock), 0);
+	ck_assert_int_eq(lockfile_pid_unlock(lock), 0);
+	ck_assert(!exists(FILE_NAME ".queue"));
+	lockfile_pid_free(lock);
+}
+
+static void (*const works[])(int *) = {
+	work_unnamed, work_named, work_leftover, work_in_vain, work_release, work_wake,
+};
 
 TEST_EACH(fork_by_another_thread_takes_no_kernel_lock_along, works)
 {
@@ -395,6 +523,53 @@ TEST_EACH(fork_by_another_thread_takes_no_kernel_lock_along, works)
 	ck_assert_int_eq(sys_is_write_locked(fd), 0);
 	end_children();
 	close(fd);
+}
+
+/* In a child, in which one thread adopts, or fails to, while another forks. */
+struct adoption {
+	struct lockfile_pid *lock;
+	int error;
+};
+
+static void adopt_while_forking(void *argument)
+{
+	const struct adoption *adoption = argument;
+	pthread_t thread;
+	int fd = -1;
+
+	/* of one that is had, and inheritable, those forked then have a copy by right */
+	if (lockfile_pid_set_inheritable(adoption->lock, adoption->error) != 0)
+		_exit(10);
+	start_forker(&thread);
+	steer_reset();
+	steer_before("sys_rename", 1, open_candidate, &fd);
+	if (adoption->error)
+		steer_result("sys_rename", 1, adoption->error);
+	steer_before(ANY_CALL, EVERY, let_fork, NULL);
+	steer_after(ANY_CALL, EVERY, let_fork, NULL);
+	if (lockfile_pid_adopt(adoption->lock) != adoption->error)
+		_exit(11);
+	if (adoption->error == 0 && lockfile_pid_unlock(adoption->lock) != 0)
+		_exit(12);
+	steer_reset();
+	stop_forker(thread);
+	if (fd < 0 || sys_is_write_locked(fd) != 0)
+		_exit(13);
+	end_children();
+	lockfile_pid_free(adoption->lock);
+}
+
+static const struct adoption adoptions[] = { { .error = 0 }, { .error = -EIO } };
+
+TEST_EACH(fork_by_another_thread_takes_no_candidate_to_adopt_along, adoptions)
+{
+	struct adoption adoption = adoptions[_i];
+
+	ck_assert_int_eq(lockfile_pid_new(&adoption.lock, FILE_NAME), 0);
+	ck_assert_int_eq(lockfile_pid_set_inheritable(adoption.lock, 1), 0);
+	ck_assert_int_eq(lockfile_pid_trylock(adoption.lock), 0);
+	ck_assert_int_eq(in_child(adopt_while_forking, &adoption), 0);
+	lockfile_pid_free(adoption.lock);
 }
 
 /* Random numbers. */
@@ -492,6 +667,28 @@ TEST_EACH(files_leave_the_list_in_any_order, orders)
 	}
 	for (int i = 0; i < 3; i++)
 		unlink(names[i]);
+}
+
+TEST_EACH(a_file_is_moved_from_any_place_in_the_list, orders)
+{
+	static const char *const names[] = { "a", "b", "c" };
+	struct pidfile files[3], moved[3];
+
+	ck_assert_int_eq(process_init(), 0);
+	for (int i = 0; i < 3; i++)
+		ck_assert_int_eq(pidfile_make_named(&files[i], AT_FDCWD, names[i], 0644, false), 0);
+	for (int i = 0; i < 3; i++) {
+		pidfile_move(&moved[orders[_i][i]], &files[orders[_i][i]]);
+		ck_assert(!pidfile_exists(&files[orders[_i][i]]));
+		for (int j = 0; j <= i; j++)
+			assert_known(&moved[orders[_i][j]], true);
+	}
+	for (int i = 0; i < 3; i++) {
+		ck_assert(pidfile_has_fd(&moved[orders[0][i]]));
+		pidfile_drop(&moved[orders[0][i]]);
+		assert_known(&moved[orders[0][i]], false);
+		unlink(names[i]);
+	}
 }
 
 TEST(unknown_numbers_and_inodes_are_nobodys)

@@ -6,6 +6,7 @@
 #include <config.h>
 
 #include "common.h"
+#include "forge.h"
 #include "process.h"
 #include "steer.h"
 #include "sys.h"
@@ -13,6 +14,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <lockfile-pid.h>
+#include <signal.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -21,15 +23,21 @@
 #define TAKEOVER PATH ".takeover"
 #define BUSY LOCKFILE_PID_ERR_BUSY
 
-/* Moved by a rename that does not replace; where that is not known, by a link. */
+/*
+ * Moved by a rename that does not replace; where that is not known, over a
+ * placeholder.  The call that only one of many can make with success.
+ */
+#define PLACEHOLDER "sys_openat", 7
 static const struct {
 	int rename_result;
-	const char *last_call;
+	const char *call;
+	int nth;
 } ways[] = {
-	{ 0, "sys_rename_noreplace" },
-	{ -EINVAL, "sys_linkat" },
-	{ -ENOSYS, "sys_linkat" },
-	{ -EPERM, "sys_linkat" },
+	{ 0, "sys_rename_noreplace", 1 },
+	{ -EINVAL, PLACEHOLDER },
+	{ -ENOSYS, PLACEHOLDER },
+	{ -EPERM, PLACEHOLDER },
+	{ -EOPNOTSUPP, PLACEHOLDER },
 };
 
 static struct lockfile_pid *begin(int way)
@@ -77,7 +85,8 @@ TEST_EACH(free_path_is_taken, ways)
 	struct stat st;
 
 	ck_assert_int_eq(lockfile_pid_trylock(lock), 0);
-	ck_assert_int_eq(steer_count(ways[_i].last_call), 1);
+	ck_assert_int_eq(steer_count(ways[_i].call), ways[_i].nth);
+	ck_assert_int_eq(steer_count("sys_rename"), _i > 0);
 	assert_content(PATH, "%d\n", (int)getpid());
 	ck_assert_str_eq(list_dir("."), PATH " ");
 	ck_assert_int_eq(stat(PATH, &st), 0);
@@ -120,7 +129,7 @@ TEST_EACH(path_that_another_took_meanwhile_is_kept, ways)
 	struct lockfile_pid *lock = begin(_i);
 
 	other = holder_start(PATH);
-	do_before(ways[_i].last_call, 1, be_locked_by_another);
+	do_before(ways[_i].call, ways[_i].nth, be_locked_by_another);
 	ck_assert_int_eq(lockfile_pid_trylock(lock), BUSY);
 	ck_assert_int_eq(acted, 1);
 	ck_assert_int_eq(holder_do(&other, "verify"), 0);
@@ -141,7 +150,7 @@ TEST_EACH(path_that_another_took_and_left_is_taken_over, ways)
 	struct lockfile_pid *lock = begin(_i);
 
 	other = holder_start(PATH);
-	do_before(ways[_i].last_call, 1, be_taken_and_left);
+	do_before(ways[_i].call, ways[_i].nth, be_taken_and_left);
 	ck_assert_int_eq(lockfile_pid_trylock(lock), 0);
 	ck_assert_int_eq(acted, 1);
 	assert_content(PATH, "%d\n", (int)getpid());
@@ -151,19 +160,22 @@ TEST_EACH(path_that_another_took_and_left_is_taken_over, ways)
 /* Over a network: it was done, but the answer is that to the second request. */
 static void do_it(void)
 {
-	if (steer_count("sys_linkat") > 0)
-		ck_assert_int_eq(link(TAKEOVER, PATH), 0);
-	else
-		ck_assert_int_eq(rename(TAKEOVER, PATH), 0);
+	ck_assert_int_eq(rename(TAKEOVER, PATH), 0);
 }
 
 static const struct {
-	int way, result;
-} lies[] = { { 0, -EEXIST }, { 0, -ENOENT }, { 1, -EEXIST } };
+	int way;
+	const char *call;
+	int result;
+} lies[] = {
+	{ 0, "sys_rename_noreplace", -EEXIST },
+	{ 0, "sys_rename_noreplace", -ENOENT },
+	{ 1, "sys_rename", -ENOENT },
+};
 
 TEST_EACH(call_that_claims_to_have_failed_has_succeeded, lies)
 {
-	const char *call = ways[lies[_i].way].last_call;
+	const char *call = lies[_i].call;
 	struct lockfile_pid *lock = begin(lies[_i].way);
 
 	do_before(call, 1, do_it);
@@ -184,42 +196,149 @@ TEST_EACH(failure_leaves_nothing, errors)
 		struct lockfile_pid *lock = begin(way);
 		int before = count_descriptors();
 
-		steer_result(ways[way].last_call, 1, -errors[_i]);
+		steer_result(ways[way].call, ways[way].nth, -errors[_i]);
 		ck_assert_int_eq(lockfile_pid_trylock(lock), -errors[_i]);
 		ck_assert_int_eq(count_descriptors(), before);
 		end(lock);
 	}
 }
 
-static void assert_locked_at_both_names(void)
-{
-	int fd = open(PATH, O_RDONLY | O_CLOEXEC);
+/* The placeholder. */
 
-	ck_assert_int_ge(fd, 0);
-	ck_assert_int_eq(sys_is_write_locked(fd), 1);
-	close(fd);
-	ck_assert(exists(TAKEOVER));
+static void find_it_busy(void)
+{
+	struct lockfile_pid *lock;
+	pid_t pid = -1;
+
+	ck_assert_str_eq(list_dir("."), PATH " " TAKEOVER " ");
+	assert_content(PATH, "%s", "");
+	ck_assert_int_eq(lockfile_pid_new(&lock, PATH), 0);
+	ck_assert_int_eq(lockfile_pid_check(lock, &pid), BUSY);
+	ck_assert_int_eq(lockfile_pid_trylock(lock), BUSY);
+	lockfile_pid_free(lock);
 }
 
-TEST(linked_file_keeps_its_lock_while_it_has_two_names)
+TEST(placeholder_is_busy_for_others)
 {
 	struct lockfile_pid *lock = begin(1);
 
-	do_before("sys_unlinkat", 1, assert_locked_at_both_names);
+	do_before("sys_rename", 1, find_it_busy);
 	ck_assert_int_eq(lockfile_pid_trylock(lock), 0);
 	ck_assert_int_eq(acted, 1);
 	end(lock);
 }
 
-/* It died there: the next one finds a stale file and a leftover, which are one. */
-TEST(crash_with_two_names_is_cleared)
+/* Old enough for a file that nobody will fill. */
+static void age_it(void)
+{
+	forge_mtime(PATH, -10);
+	other = holder_start(PATH);
+	ck_assert_int_eq(holder_do(&other, "trylock"), BUSY);
+	holder_end(&other);
+}
+
+TEST(placeholder_of_a_slow_process_is_kept_by_its_right)
 {
 	struct lockfile_pid *lock = begin(1);
 
-	other = holder_start(PATH);
-	ck_assert_int_eq(holder_do(&other, "trylock"), 0);
-	holder_kill(&other);
-	ck_assert_int_eq(link(PATH, TAKEOVER), 0);
+	do_before("sys_rename", 1, age_it);
+	ck_assert_int_eq(lockfile_pid_trylock(lock), 0);
+	ck_assert_int_eq(acted, 1);
+	end(lock);
+}
+
+TEST_EACH(failure_to_fill_the_placeholder_removes_it, errors)
+{
+	struct lockfile_pid *lock = begin(1);
+
+	steer_result("sys_rename", 1, -errors[_i]);
+	ck_assert_int_eq(lockfile_pid_trylock(lock), -errors[_i]);
+	end(lock);
+}
+
+static const char *const looks[] = { "sys_fstat", "sys_fstatat" };
+static const char *failing_look;
+
+static void fail_the_look(void)
+{
+	steer_result(failing_look, 1, -EIO);
+}
+
+TEST_EACH(failure_to_look_at_the_placeholder_removes_it, looks)
+{
+	struct lockfile_pid *lock = begin(1);
+
+	failing_look = looks[_i];
+	acted = 0;
+	between = fail_the_look;
+	steer_after(PLACEHOLDER, act, NULL);
+	ck_assert_int_eq(lockfile_pid_trylock(lock), -EIO);
+	ck_assert_int_eq(acted, 1);
+	end(lock);
+}
+
+/* After a crash others must be able to tell what it is. */
+static void note_mode_of_placeholder(void)
+{
+	struct stat st;
+
+	ck_assert_int_eq(stat(PATH, &st), 0);
+	mode_at_work = st.st_mode & 07777;
+}
+
+TEST(placeholder_has_the_mode_of_the_lock_file)
+{
+	struct lockfile_pid *lock = begin(1);
+
+	umask(0);
+	ck_assert_int_eq(lockfile_pid_set_mode(lock, 0664), 0);
+	do_before("sys_rename", 1, note_mode_of_placeholder);
+	ck_assert_int_eq(lockfile_pid_trylock(lock), 0);
+	ck_assert_int_eq(acted, 1);
+	ck_assert_uint_eq(mode_at_work, 0664);
+	end(lock);
+}
+
+static void replace_placeholder(void)
+{
+	ck_assert_int_eq(unlink(PATH), 0);
+	forge_foreign(PATH, 1);
+}
+
+/* By hand. */
+TEST(what_replaced_the_placeholder_is_kept)
+{
+	struct lockfile_pid *lock = begin(1);
+
+	acted = 0;
+	between = replace_placeholder;
+	steer_after(PLACEHOLDER, act, NULL);
+	ck_assert_int_eq(lockfile_pid_trylock(lock), BUSY);
+	ck_assert_int_eq(acted, 1);
+	assert_content(PATH, "1\n");
+	ck_assert_int_eq(unlink(PATH), 0);
+	end(lock);
+}
+
+static void die(void)
+{
+	kill(getpid(), SIGKILL);
+}
+
+static void lock_and_die(void *lock)
+{
+	do_before("sys_rename", 1, die);
+	_exit(lockfile_pid_trylock(lock) + 1);
+}
+
+TEST(placeholder_of_a_crash_is_replaced)
+{
+	struct lockfile_pid *lock = begin(1);
+
+	ck_assert_int_eq(in_child(lock_and_die, lock), 128 + SIGKILL);
+	ck_assert_str_eq(list_dir("."), PATH " " TAKEOVER " ");
+	ck_assert_int_eq(lockfile_pid_trylock(lock), BUSY);
+	forge_mtime(PATH, -1);
 	ck_assert_int_eq(lockfile_pid_trylock(lock), 0);
 	ck_assert_str_eq(list_dir("."), PATH " ");
 	end(lock);
@@ -235,7 +354,7 @@ TEST_EACH(candidate_whose_name_was_removed_is_made_anew, ways)
 {
 	struct lockfile_pid *lock = begin(_i);
 
-	do_before(ways[_i].last_call, 1, lose_the_name);
+	do_before(ways[_i].call, ways[_i].nth, lose_the_name);
 	ck_assert_int_eq(lockfile_pid_trylock(lock), 0);
 	ck_assert_int_eq(acted, 1);
 	ck_assert_int_eq(lockfile_pid_verify(lock), 0);

@@ -3,6 +3,7 @@
 #include <config.h>
 
 #include "handle.h"
+#include "process.h"
 #include "steer.h"
 #include "sys.h"
 #include "world.h"
@@ -11,11 +12,15 @@
 #include <fcntl.h>
 #include <lockfile-pid.h>
 #include <poll.h>
+#include <pthread.h>
+#include <sched.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 
 #define FIFO "x.pid.queue"
@@ -361,6 +366,65 @@ TEST_EACH(without_pidfds_the_death_of_the_holder_is_noticed_all_the_same, no_pid
 	lockfile_pid_free(lock);
 }
 
+/* Who let go of a lock that a child inherited lives on, and is the one who is watched. */
+
+static pid_t let_go_to_a_child(struct holder *holder)
+{
+	pid_t child;
+
+	ck_assert_int_eq(holder_do(holder, "inheritable 1"), 0);
+	ck_assert_int_eq(holder_do(holder, "trylock"), 0);
+	child = holder_do(holder, "fork");
+	ck_assert_int_gt(child, 0);
+	ck_assert_int_eq(holder_do(holder, "free"), 0);
+	return child;
+}
+
+TEST(a_look_without_a_wake_up_sees_that_the_last_heir_died)
+{
+	struct holder holder = holder_start("x.pid");
+	struct lockfile_pid *lock = new_lock("x.pid");
+	pid_t heir;
+
+	skip_without_pidfds();
+	skip_without_attributes();
+	heir = let_go_to_a_child(&holder);
+	begin(lock);
+	ck_assert_int_eq(lock->queue.watched, holder.pid);
+	steer_reset();
+	continue_in_vain(lock);
+	/* nothing is judged */
+	ck_assert_int_eq(steer_count("sys_pread"), 0);
+	ck_assert_int_eq(kill(heir, SIGKILL), 0);
+	while (process_state(heir) != 'Z')
+		poll(NULL, 0, 1);
+	ck_assert_int_ge(lock->queue.pidfd.fd, 0);
+	ck_assert_int_eq(lockfile_pid_wait_continue(lock), 0);
+	assert_content("x.pid", "%d\n", (int)getpid());
+	lockfile_pid_free(lock);
+	holder_end(&holder);
+}
+
+/* What has no kernel lock is judged each time. */
+TEST(a_look_without_a_wake_up_judges_what_is_not_locked)
+{
+	struct holder holder = holder_start("x.pid");
+	struct lockfile_pid *lock = new_lock("x.pid");
+
+	skip_without_pidfds();
+	skip_without_attributes();
+	ck_assert_int_eq(holder_do(&holder, "trylock"), 0);
+	ck_assert_int_eq(holder_do(&holder, "closefrom"), 0);
+	begin(lock);
+	ck_assert_int_eq(lock->queue.watched, holder.pid);
+	steer_reset();
+	continue_in_vain(lock);
+	ck_assert_int_eq(steer_count("sys_pread"), 1);
+	ck_assert_int_eq(holder_do(&holder, "unlock"), 0);
+	lockfile_pid_free(lock);
+	holder_end(&holder);
+}
+
 /* Waking */
 
 /* Bytes that nobody came to read; the last one is no news to those in line. */
@@ -512,6 +576,192 @@ TEST(a_line_of_another_user_in_a_sticky_directory_is_not_used)
 	ck_assert(exists(FIFO));
 	ck_assert_int_eq(unlink(FIFO), 0);
 	lockfile_pid_free(lock);
+}
+
+/* Another thread wants the list of descriptors, as it does before it forks. */
+static struct {
+	pthread_t thread;
+	atomic_int tid;
+	atomic_bool has_had_it;
+} forker;
+
+static void *take_list(void *unused)
+{
+	(void)unused;
+	forker.tid = (int)syscall(SYS_gettid);
+	process_lock_list();
+	forker.has_had_it = true;
+	process_unlock_list();
+	return NULL;
+}
+
+static void want_list(void *ret_in_vain)
+{
+	ck_assert_int_eq(pthread_create(&forker.thread, NULL, take_list, NULL), 0);
+	while (forker.tid == 0)
+		sched_yield();
+	while (!forker.has_had_it && thread_state(forker.tid) != 'S')
+		sched_yield();
+	*(bool *)ret_in_vain = !forker.has_had_it;
+}
+
+/* Of those of unlock, after the removal of the lock file; the line is one that a crash left. */
+static const struct {
+	const char *call;
+	int nth;
+} calls_of_wake[] = { { "sys_write", 1 }, { "sys_lock_byte", 1 }, { "sys_unlinkat", 2 } };
+
+TEST_EACH(no_fork_takes_a_line_along_that_is_woken, calls_of_wake)
+{
+	struct lockfile_pid *lock = held();
+	bool in_vain = false;
+
+	ck_assert_int_eq(mkfifo(FIFO, 0600), 0);
+	steer_reset();
+	steer_before(calls_of_wake[_i].call, calls_of_wake[_i].nth, want_list, &in_vain);
+	ck_assert_int_eq(lockfile_pid_unlock(lock), 0);
+	steer_reset();
+	ck_assert(in_vain);
+	ck_assert_int_eq(pthread_join(forker.thread, NULL), 0);
+	ck_assert(forker.has_had_it);
+	lockfile_pid_free(lock);
+}
+
+/* Where a daemon's user is at home, root's line is that user's, who could not wake it else. */
+
+#define USER NOBODY
+
+static const struct {
+	mode_t mode;
+	uid_t owner, expected;
+	mode_t expected_mode;
+} homes[] = {
+	{ 0755, USER, USER, 0600 }, { 0700, USER, USER, 0600 },  { 0775, USER, USER, 0660 },
+	{ 0777, USER, USER, 0666 }, { 01755, USER, 0, 0600 },    { 01777, USER, 0, 0666 },
+	{ 0755, 0, 0, 0600 },       { 02755, USER, USER, 0600 },
+};
+
+TEST_EACH(the_line_that_root_makes_is_of_whose_directory_it_is, homes)
+{
+	struct lockfile_pid *holder, *lock;
+	struct stat st;
+
+	SKIP_UNLESS_ROOT();
+	ck_assert_int_eq(chown(".", homes[_i].owner, homes[_i].owner), 0);
+	ck_assert_int_eq(chmod(".", homes[_i].mode), 0);
+	holder = held();
+	lock = in_line();
+	ck_assert_int_eq(lstat(FIFO, &st), 0);
+	ck_assert_uint_eq(st.st_uid, homes[_i].expected);
+	ck_assert_uint_eq(st.st_mode & 0777, homes[_i].expected_mode);
+	lockfile_pid_free(lock);
+	lockfile_pid_free(holder);
+}
+
+/* The timer, which would wake it as well, is never set. */
+TEST(the_release_of_a_user_in_the_users_directory_wakes_root_at_once)
+{
+	struct lockfile_pid *lock = new_lock("x.pid");
+	struct holder holder;
+
+	SKIP_UNLESS_ROOT();
+	ck_assert_int_eq(chown(".", USER, USER), 0);
+	holder = holder_start("x.pid");
+	ck_assert_int_eq(holder_do(&holder, "nobody"), 0);
+	ck_assert_int_eq(holder_do(&holder, "trylock"), 0);
+	steer_reset();
+	steer_result("sys_timer_set", EVERY, 0);
+	begin(lock);
+	ck_assert(!is_readable(lock, 0));
+	ck_assert_int_eq(holder_do(&holder, "unlock"), 0);
+	ck_assert(is_readable(lock, 0));
+	ck_assert_int_eq(lockfile_pid_wait_continue(lock), 0);
+	steer_reset();
+	lockfile_pid_free(lock);
+	holder_end(&holder);
+}
+
+/* Somebody else's, that takes the place of the line that was just made. */
+
+static void make_way(void *name)
+{
+	ck_assert_int_eq(unlink(FIFO), 0);
+	ck_assert_int_eq(rename(name, FIFO), 0);
+}
+
+static void begin_while_it_is_moved(char *name)
+{
+	struct lockfile_pid *holder = held(), *lock = new_lock("x.pid");
+
+	ck_assert_int_eq(chmod(".", 0777), 0);
+	steer_reset();
+	steer_after("sys_mkfifoat", 1, make_way, name);
+	begin(lock);
+	steer_reset();
+	lockfile_pid_free(lock);
+	lockfile_pid_free(holder);
+}
+
+TEST(a_fifo_that_took_the_place_of_the_line_keeps_its_mode)
+{
+	char name[] = "theirs";
+	struct stat st = { .st_mode = 0 };
+	int fd;
+
+	ck_assert_int_eq(mkfifo(name, 0600), 0);
+	/* else it would go with the line */
+	fd = open(name, O_RDWR | O_CLOEXEC);
+	begin_while_it_is_moved(name);
+	ck_assert_int_eq(fstat(fd, &st), 0);
+	ck_assert_int_eq(st.st_mode & 07777, 0600);
+	close(fd);
+}
+
+TEST(a_fifo_that_took_the_place_of_the_line_keeps_its_owner)
+{
+	char name[] = "theirs";
+	struct stat st = { .st_uid = USER };
+	int fd;
+
+	SKIP_UNLESS_ROOT();
+	ck_assert_int_eq(chown(".", USER, USER), 0);
+	ck_assert_int_eq(mkfifo(name, 0600), 0);
+	fd = open(name, O_RDWR | O_CLOEXEC);
+	begin_while_it_is_moved(name);
+	ck_assert_int_eq(fstat(fd, &st), 0);
+	ck_assert_uint_eq(st.st_uid, 0);
+	close(fd);
+}
+
+TEST(a_file_that_took_the_place_of_the_line_is_not_removed)
+{
+	char name[] = "theirs";
+
+	write_file(name, "data");
+	begin_while_it_is_moved(name);
+	assert_content(FIFO, "data");
+	ck_assert_int_eq(unlink(FIFO), 0);
+}
+
+TEST(a_fifo_with_another_name_is_no_line)
+{
+	struct lockfile_pid *holder = held(), *lock;
+	char byte;
+	int fd;
+
+	ck_assert_int_eq(mkfifo("theirs", 0600), 0);
+	ck_assert_int_eq(link("theirs", FIFO), 0);
+	fd = open("theirs", O_RDWR | O_NONBLOCK | O_CLOEXEC);
+	lock = in_line();
+	ck_assert_int_lt(lock->queue.fifo.fd, 0);
+	ck_assert_int_eq(lockfile_pid_unlock(holder), 0);
+	ck_assert_int_eq(read(fd, &byte, 1), -1);
+	ck_assert_int_eq(errno, EAGAIN);
+	lockfile_pid_free(lock);
+	lockfile_pid_free(holder);
+	close(fd);
+	ck_assert_int_eq(unlink("theirs"), 0);
+	ck_assert_int_eq(unlink(FIFO), 0);
 }
 
 /* Failures */

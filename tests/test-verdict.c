@@ -116,7 +116,10 @@ static const struct row {
 	{ NONE, true, LIVING, NULL, 0, DEAD, 0, INHERITABLE | LET_GO },
 	{ NONE, true, SELF, NULL, 0, DEAD, 0, INHERITABLE | LET_GO },
 	{ NONE, true, LIVING, NULL, NFS, DEAD, 0, INHERITABLE | LET_GO },
-	{ NONE, true, LIVING, other_boot, NFS, DEAD, 0, NO_PID | INHERITABLE | LET_GO },
+	{ NONE, true, LIVING, other_boot, NFS, BUSY, BUSY, NO_PID | INHERITABLE | LET_GO },
+	{ NONE, true, LIVING, other_boot, 0, DEAD, 0, NO_PID | INHERITABLE | LET_GO },
+	{ NONE, true, LIVING, other_boot, NFS, DEAD, 0,
+	  NO_PID | INHERITABLE | LET_GO | SHARED_LOCKS },
 	{ READ, true, LIVING, NULL, 0, DEAD, 0, INHERITABLE | LET_GO },
 	/* no lock, inheritable: nobody has inherited it */
 	{ NONE, true, LIVING, NULL, 0, BUSY, BUSY, INHERITABLE },
@@ -209,7 +212,7 @@ static void assert_disturbs_nobody(void)
 {
 	static const char *const calls[] = {
 		"sys_write_lock", "sys_flock",  "sys_unlinkat", "sys_rename",    "sys_link_fd",
-		"sys_linkat",     "sys_fchmod", "sys_pwrite",   "sys_fsetxattr", "sys_ftruncate",
+		"sys_rename_noreplace", "sys_fchmod", "sys_pwrite", "sys_fsetxattr", "sys_ftruncate",
 	};
 
 	for (size_t i = 0; i < sizeof(calls) / sizeof(calls[0]); i++)
@@ -353,6 +356,31 @@ TEST_EACH(other_handle_whose_descriptor_was_closed_still_holds, attributes)
 	lockfile_pid_free(second);
 	lockfile_pid_free(first);
 	unlink(PATH);
+	steer_reset();
+}
+
+/* The number means something to who made it, though namespaces cannot be compared. */
+static const bool closed[] = { false, true };
+
+TEST_EACH(without_proc_a_holder_is_told_its_own_pid, closed)
+{
+	struct lockfile_pid *first, *second;
+	pid_t pid = -1;
+
+	steer_reset();
+	steer_no_proc();
+	first = new_lock();
+	second = new_lock();
+	ck_assert_int_eq(lockfile_pid_trylock(first), 0);
+	if (closed[_i])
+		close(lockfile_pid_fileno(first));
+	ck_assert_int_eq(lockfile_pid_check(first, &pid), BUSY);
+	ck_assert_int_eq(pid, getpid());
+	pid = -1;
+	ck_assert_int_eq(lockfile_pid_check(second, &pid), BUSY);
+	ck_assert_int_eq(pid, getpid());
+	lockfile_pid_free(second);
+	lockfile_pid_free(first);
 	steer_reset();
 }
 

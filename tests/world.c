@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <linux/magic.h>
 #include <lockfile-pid.h>
 #include <poll.h>
 #include <sched.h>
@@ -14,8 +15,15 @@
 #include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <sys/wait.h>
+#include <sys/xattr.h>
 #include <time.h>
+
+/* linux/magic.h has it since Linux 5.17. */
+#ifndef FUSE_SUPER_MAGIC
+#define FUSE_SUPER_MAGIC 0x65735546
+#endif
 
 /* Between two looks at what is no event. */
 #define LOOK_AGAIN_MS 1
@@ -48,11 +56,28 @@ static bool has_read_all(const struct holder *holder)
 	return unread == 0;
 }
 
+/* Who has asked a FUSE file system for something sleeps as well, until it answers. */
+static bool sleeps_in_file_system(pid_t pid)
+{
+	char path[64], function[64] = "";
+	int fd;
+
+	if (!is_shared())
+		return false;
+	snprintf(path, sizeof(path), "/proc/%d/wchan", (int)pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_ge(read(fd, function, sizeof(function) - 1), 0);
+	close(fd);
+	return strstr(function, "poll") == NULL;
+}
+
 void await_blocked(const struct holder *holder)
 {
 	do
 		ck_assert_msg(!answers_within(holder, LOOK_AGAIN_MS), "it does not wait");
-	while (!has_read_all(holder) || process_state(holder->pid) != 'S');
+	while (!has_read_all(holder) || process_state(holder->pid) != 'S' ||
+	       sleeps_in_file_system(holder->pid));
 	ck_assert(!has_answer(holder));
 }
 
@@ -160,6 +185,32 @@ void lose_permission(void)
 	REQUIRE(chmod(".", 0555) == 0);
 	if (geteuid() == 0)
 		become_nobody();
+}
+
+void skip_without_attributes(void)
+{
+	write_file("probe", "");
+	if (setxattr("probe", "user.probe", "", 0, 0) < 0) {
+		unlink("probe");
+		SKIP("no user attributes here");
+	}
+	ck_assert_int_eq(unlink("probe"), 0);
+}
+
+/* Of those of lib/verdict.c, these are what tests can be run on. */
+bool is_shared(void)
+{
+	struct statfs fs;
+
+	ck_assert_int_eq(statfs(".", &fs), 0);
+	return fs.f_type == FUSE_SUPER_MAGIC || fs.f_type == NFS_SUPER_MAGIC ||
+	       fs.f_type == V9FS_MAGIC;
+}
+
+void skip_if_shared(void)
+{
+	if (is_shared())
+		SKIP("a foreign PID may be another machine's here");
 }
 
 void private_mounts(void)

@@ -50,6 +50,16 @@ int as_nobody(void (*f)(void *), void *argument);
 /* Makes this process, for good, one that cannot change the current directory. */
 void lose_permission(void);
 
+/*
+ * The file system of the current directory.  Where it has no user attributes
+ * some promises are weaker, see the public header.  Where it may have users on
+ * other machines, a dead PID that another program wrote may live there, and
+ * counts as alive.
+ */
+void skip_without_attributes(void);
+bool is_shared(void);
+void skip_if_shared(void);
+
 /* From here on this process sees mounts of its own; skips the test where it may not. */
 void private_mounts(void);
 /* Mounts a small tmpfs at a new directory of that name. */
