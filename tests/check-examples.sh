@@ -1,21 +1,21 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-2-Clause
-# check-examples.sh - the programs of examples/, in line and with the lock
+# check-examples.sh - the programs of examples/, and the one that README.md shows
 
 # shellcheck source=tests/tap.sh
 . "${top_srcdir:?}/tests/tap.sh"
 
 dir=$tmp/dir
 lock=$dir/lock.pid
-holder='' waiter=''
+holder='' waiter='' daemon=''
 mkdir "$dir"
 mkfifo "$tmp/holder.in" "$tmp/waiter.in"
-trap 'kill_both; rm -rf "$tmp"' EXIT
+trap 'kill_all; rm -rf "$tmp"' EXIT
 
 # shellcheck disable=SC2086 # what is empty is no argument
-kill_both()
+kill_all()
 {
-	[ -z "$holder$waiter" ] || kill -KILL $holder $waiter
+	[ -z "$holder$waiter$daemon" ] || kill -KILL $holder $waiter $daemon
 }
 
 # await COMMAND...: until it succeeds, ten seconds at most
@@ -138,9 +138,9 @@ fails()
 try()
 {
 	expect "$example $1" shift_and_run "$@"
-	kill_both
+	kill_all
 	wait
-	holder='' waiter=''
+	holder='' waiter='' daemon=''
 	exec 3>&- 4>&-
 	rm -rf "$dir"
 	mkdir "$dir"
@@ -150,6 +150,168 @@ shift_and_run()
 {
 	shift
 	"$@"
+}
+
+# The daemon, which nobody here is the parent of.
+
+# gone PID: it has ended; who has to reap it may take its time
+gone()
+{
+	case $(ps -o stat= -p "$1") in '' | Z*) ;; *) false ;; esac
+}
+
+# With nothing that keeps the check from ending if the daemon does not close it.
+start_daemon()
+{
+	"$program" "$@" "$lock" >"$tmp/out" 2>"$tmp/err" </dev/null
+}
+
+# start_and_know: the PID file is there when the first process returns
+start_and_know()
+{
+	start_daemon || { cat "$tmp/err"; return 1; }
+	read -r daemon <"$lock" && kill -0 "$daemon" && [ ! -s "$tmp/err" ]
+}
+
+ended()
+{
+	await gone "$daemon" || return
+	daemon=''
+}
+
+end_daemon()
+{
+	kill "$@" "$daemon" && ended
+}
+
+is_in_background()
+{
+	start_and_know || return
+	# its own session without being the leader, no terminal, no directory kept
+	# shellcheck disable=SC2046 # words
+	set -- $(ps -o sid=,tpgid= -p "$daemon")
+	[ "$1" -ne "$daemon" ] && [ "$2" -eq -1 ] || return
+	[ "$(readlink "/proc/$daemon/cwd")" = / ] || return
+	for fd in 0 1 2; do
+		[ "$(readlink "/proc/$daemon/fd/$fd")" = /dev/null ] || return
+	done
+	[ "$(stat -c %a "$lock")" = 644 ] && end_daemon
+}
+
+runs_once()
+{
+	start_and_know || return
+	"$TOOL" check "$lock" | grep -F "held by PID $daemon (daemon)" || return
+	start_daemon
+	[ $? -eq 1 ] && grep -x "$lock: already running as process $daemon" "$tmp/err" &&
+		grep -x "$daemon" "$lock" && end_daemon
+}
+
+# ends_cleanly SIGNAL: the file goes with the daemon
+ends_cleanly()
+{
+	start_and_know && end_daemon -s "$1" && nothing_is_left || return
+	"$TOOL" check "$lock"
+	[ $? -eq 3 ]
+}
+
+starts_after_a_kill()
+{
+	start_and_know && end_daemon -s KILL || return
+	"$TOOL" check "$lock"
+	[ $? -eq 1 ] && start_and_know && end_daemon && nothing_is_left
+}
+
+ends_without_its_file()
+{
+	start_and_know && rm "$lock" && ended && nothing_is_left
+}
+
+# What took the place of the file is not its own to remove.
+leaves_another_file()
+{
+	start_and_know && rm "$lock" && echo 1 >"$lock" && ended && grep -x 1 "$lock"
+}
+
+stays_in_front()
+{
+	"$program" -f "$lock" </dev/null &
+	daemon=$!
+	await grep -x "$daemon" "$lock" || return
+	start_daemon -f
+	[ $? -eq 1 ] && grep -x "$lock: already running as process $daemon" "$tmp/err" || return
+	kill "$daemon" && wait "$daemon" || return
+	daemon=''
+	nothing_is_left
+}
+
+keeps_a_relative_path()
+{
+	(cd "$dir" && "$program" lock.pid </dev/null) && read -r daemon <"$lock" &&
+		kill -0 "$daemon" && end_daemon && nothing_is_left
+}
+
+# fails_to_start DIRECTORY TEXT
+fails_to_start()
+{
+	"$program" "$1/lock.pid" 2>"$tmp/err" </dev/null
+	[ $? -eq 1 ] && grep -F "$1/lock.pid: $2" "$tmp/err"
+}
+
+# Nobody can make a file there, root included; for others the path is not writable.
+tells_of_errors()
+{
+	fails_to_start "$tmp/missing" 'No such file or directory' &&
+		fails_to_start /dev/null 'Not a directory' &&
+		fails_to_start /sys '' || return
+	"$program"
+	[ $? -eq 2 ]
+}
+
+# start_with LIMIT: a number of descriptors.  Where it fails it says so, and nobody
+# holds the lock; the file is left where there is no descriptor to remove it with
+start_with()
+{
+	if prlimit --nofile="$1" "$program" "$lock" >"$tmp/out" 2>"$tmp/err" </dev/null; then
+		read -r daemon <"$lock" && end_daemon && nothing_is_left
+	else
+		grep -F "$lock: Too many open files" "$tmp/err" || return
+		! "$TOOL" check "$lock" && rm -f "$lock"
+	fi
+}
+
+# Among these numbers are some with which only the daemon fails, not who starts it.
+tells_of_errors_in_the_background()
+{
+	for limit in 4 5 6 7 8 9 10 11 12; do
+		start_with "$limit" || { echo "$limit"; cat "$tmp/err"; return 1; }
+	done
+}
+
+# What README.md shows: it compiles, and is what examples/daemon.c has.
+
+# shellcheck disable=SC2016 # no command, but the marks of the code
+readme_code()
+{
+	sed -n '/^```c$/,/^```$/{/^```/d;p;}' "${top_srcdir:?}/README.md"
+}
+
+# shellcheck disable=SC2086 # flags are lists of words
+readme_compiles()
+{
+	readme_code >"$tmp/readme.c" && [ -s "$tmp/readme.c" ] &&
+		${CC:?} ${CFLAGS?} -Wall -Wextra -Wno-unused-function -Werror \
+			-I"$top_srcdir/include" -c "$tmp/readme.c" -o "$tmp/readme.o"
+}
+
+# Each paragraph, that is, between empty lines.
+readme_is_the_example()
+{
+	awk -v RS='' '
+		NR == FNR { known = known "\n" $0 "\n"; next }
+		FNR == 1 { next } # what it includes
+		index(known, "\n" $0 "\n") == 0 { print; bad = 1 }
+		END { exit bad }' "$top_srcdir/examples/daemon.c" "$tmp/readme.c"
 }
 
 for example in wait-poll wait-libevent wait-glib; do
@@ -167,4 +329,19 @@ for example in wait-poll wait-libevent wait-glib; do
 	done
 	try 'tells of errors' fails
 done
+example=daemon
+program=${top_builddir:?}/examples/daemon
+try 'goes to the background' is_in_background
+try 'runs once' runs_once
+try 'ends cleanly (TERM)' ends_cleanly TERM
+try 'ends cleanly (INT)' ends_cleanly INT
+try 'starts after a kill' starts_after_a_kill
+try 'ends when its file was removed' ends_without_its_file
+try 'ends when its file was replaced, and leaves that' leaves_another_file
+try 'stays in the foreground' stays_in_front
+try 'keeps a relative path' keeps_a_relative_path
+try 'tells of errors' tells_of_errors
+try 'tells of errors in the background' tells_of_errors_in_the_background
+expect 'README.md: the program compiles' readme_compiles
+expect 'README.md: it is that of examples/daemon.c' readme_is_the_example
 finish
