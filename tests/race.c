@@ -5,6 +5,7 @@
 
 #include "common.h"
 #include "no-tmpfile.h"
+#include "world.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -181,15 +182,19 @@ void race_hold(struct race *race, uint32_t number, uint32_t ns)
 	detector_leave(race->detector, &stay);
 }
 
-/* In one step, as seen from the lock's directory. */
+/*
+ * In one step, as seen from the lock's directory.  Where a dead PID does not
+ * count as dead, a file with no valid one is as stale.
+ */
 static void plant_foreign(struct race *race)
 {
+	int pid = is_shared() ? 0 : atomic_load(&race->shared->dead);
 	char name[sizeof(MARKS) + 16];
 	FILE *file;
 
 	snprintf(name, sizeof(name), MARKS "/%d", (int)getpid());
 	file = fopen(name, "we");
-	if (file == NULL || fprintf(file, "%d\n", atomic_load(&race->shared->dead)) < 0 ||
+	if (file == NULL || fprintf(file, "%d\n", pid) < 0 ||
 	    fclose(file) != 0 || rename(name, LOCK) < 0)
 		note_failure(race, "plant a stale file", -errno);
 }

@@ -72,6 +72,7 @@ TEST(eperm_from_kill_is_not_dead)
 	pid_t init = 1;
 
 	SKIP_UNLESS_ROOT();
+	skip_without_attributes();
 	ck_assert_int_eq(chmod(".", 0777), 0);
 	write_pid("x.pid", init);
 	ck_assert_int_eq(as_nobody(contend_as_nobody, &init), 0);
@@ -89,6 +90,7 @@ TEST(a_second_handle_of_one_process_is_not_told_that_it_holds)
 {
 	struct lockfile_pid *a = new_lock("x.pid"), *b = new_lock("x.pid");
 
+	skip_without_attributes();
 	ck_assert_int_eq(lockfile_pid_trylock(a), 0);
 	ck_assert_int_eq(lockfile_pid_trylock(b), LOCKFILE_PID_ERR_BUSY);
 	ck_assert_int_eq(close(lockfile_pid_fileno(a)), 0);
@@ -107,6 +109,7 @@ TEST(of_many_that_take_over_a_stale_file_exactly_one_wins)
 	struct holder contenders[CONTENDERS];
 	pid_t dead = dead_pid();
 
+	skip_if_shared();
 	for (int i = 0; i < CONTENDERS; i++)
 		contenders[i] = holder_start("x.pid");
 	for (int round = 0; round < 200; round++) {
@@ -167,6 +170,7 @@ TEST(a_reused_pid_of_an_own_record_is_taken_over)
 	struct holder other = holder_start("x.pid");
 	pid_t child, pid = 0;
 
+	skip_without_attributes();
 	ck_assert_int_eq(holder_do(&other, "trylock"), 0);
 	holder_kill(&other);
 	child = clone_with_pid(other.pid);
@@ -245,8 +249,10 @@ TEST(a_zombie_holder_is_taken_over)
 TEST(a_zombie_of_a_foreign_file_is_taken_over)
 {
 	struct lockfile_pid *lock = new_lock("x.pid");
-	pid_t child = idle_child();
+	pid_t child;
 
+	skip_if_shared();
+	child = idle_child();
 	write_pid("x.pid", child);
 	ck_assert_int_eq(lockfile_pid_trylock(lock), LOCKFILE_PID_ERR_BUSY);
 	ck_assert_int_eq(kill(child, SIGKILL), 0);

@@ -266,9 +266,11 @@ TEST_EACH(a_process_whose_first_thread_has_exited_still_holds, closed)
 TEST(a_foreign_file_of_a_process_whose_first_thread_has_exited_is_respected)
 {
 	struct lockfile_pid *lock = new_lock("foreign.pid");
-	pid_t pid = process_without_first_thread(false);
+	pid_t pid;
 	char content[16];
 
+	skip_if_shared();
+	pid = process_without_first_thread(false);
 	snprintf(content, sizeof(content), "%d\n", (int)pid);
 	write_file("foreign.pid", content);
 	ck_assert_int_eq(lockfile_pid_trylock(lock), LOCKFILE_PID_ERR_BUSY);
@@ -294,6 +296,7 @@ TEST(the_number_of_a_mere_thread_is_dead)
 	pthread_t thread;
 	char content[16];
 
+	skip_if_shared();
 	ck_assert_int_eq(pthread_create(&thread, NULL, tell_tid_and_stay, &tid), 0);
 	while (__atomic_load_n(&tid, __ATOMIC_SEQ_CST) == 0)
 		sched_yield();
