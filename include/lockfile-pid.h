@@ -445,7 +445,7 @@ int lockfile_pid_check(const struct lockfile_pid *lock, pid_t *ret_pid);
  * has the mode that is set for this handle.  Of several children one can adopt
  * it.  A child whose descriptors were closed can as long as no other contender
  * has taken over, which the parent prevents while it holds the lock; without
- * user attributes it cannot. For a parent that lives it is gone: its unlock
+ * user attributes it cannot.  For a parent that lives it is gone: its unlock
  * and verify say LOCKFILE_PID_ERR_ROGUE_DELETION.
  *
  * Returns: 0: we hold the lock.  So too if we did before, by whatever means.

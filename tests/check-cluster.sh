@@ -280,6 +280,22 @@ taken_over_elsewhere()
 		says b verify 0 && says b unlock 0
 }
 
+# tool_says STATUS WORD...: the tool on host b ends with that status
+tool_says()
+{
+	expected=$1
+	shift
+	on b "$TOOL" "$@" >/dev/null
+	[ $? -eq "$expected" ]
+}
+
+taken_over_by_the_tool()
+{
+	says a trylock 0 && kill_holder a && await is_dead_on a || return
+	tool_says 0 check "$lock" && tool_says 1 run -n "$lock" true &&
+		await tool_says 1 check -s "$lock" && tool_says 0 run -s -n "$lock" true
+}
+
 taken_over_in_line()
 {
 	says a trylock 0 && says b 'shared 1' 0 && tell b 'timedlock 20000' &&
@@ -348,6 +364,7 @@ try 'a waiter on the other host has it after the release' waits
 try 'a FIFO does not reach the other host' wakes_nobody
 try 'a killed holder leaves a file that its own host takes over' taken_over_at_home
 try 'another host takes it over if it knows that locks are shared' taken_over_elsewhere
+try 'and the tool, when it is told' taken_over_by_the_tool
 try 'so does one that waits' taken_over_in_line
 try 'a host that was switched off has let go' survives_a_host
 try 'no two hold it at once, whoever is killed' race

@@ -11,12 +11,14 @@
 #include <time.h>
 
 static const char help[] =
-	"Usage: lockfile-pid check [-q] PATH\n"
+	"Usage: lockfile-pid check [-q] [-s] PATH\n"
 	"Say who holds the lock PATH.\n"
 	"\n"
-	"  -q, --quiet     only the exit status\n"
-	"      --help      print this and exit\n"
-	"      --version   print the version and exit\n"
+	"  -q, --quiet          only the exit status\n"
+	"  -s, --shared-locks   PATH is on a network file system whose kernel locks are\n"
+	"                       those of all hosts\n"
+	"      --help           print this and exit\n"
+	"      --version        print the version and exit\n"
 	"\n"
 	"Exit status: 0 held; 1 its holder is dead and has left the file behind; 2 what is\n"
 	"there is not a PID file; 3 not held; 4 cannot tell.\n";
@@ -25,6 +27,7 @@ enum { OPTION_HELP = 256, OPTION_VERSION };
 
 static const struct option long_options[] = {
 	{ "quiet", no_argument, NULL, 'q' },
+	{ "shared-locks", no_argument, NULL, 's' },
 	{ "help", no_argument, NULL, OPTION_HELP },
 	{ "version", no_argument, NULL, OPTION_VERSION },
 	{ NULL, 0, NULL, 0 },
@@ -85,13 +88,15 @@ static int print_state(const char *path, int status, pid_t pid)
 	}
 }
 
-static int check_path(const char *path, int quiet)
+static int check_path(const char *path, int quiet, int shared_locks)
 {
 	struct lockfile_pid *lock = NULL;
 	pid_t pid = 0;
 	int status;
 	int r = lockfile_pid_new(&lock, path);
 
+	if (r == 0)
+		r = lockfile_pid_set_shared_locks(lock, shared_locks);
 	if (r == 0)
 		r = lockfile_pid_check(lock, &pid);
 	status = lock ? check_status(r) : CHECK_FAILED;
@@ -106,12 +111,16 @@ static int check_path(const char *path, int quiet)
 int check_main(int argc, char **argv)
 {
 	int quiet = 0;
+	int shared_locks = 0;
 	int option;
 
-	while ((option = getopt_long(argc, argv, "q", long_options, NULL)) != -1) {
+	while ((option = getopt_long(argc, argv, "qs", long_options, NULL)) != -1) {
 		switch (option) {
 		case 'q':
 			quiet = 1;
+			break;
+		case 's':
+			shared_locks = 1;
 			break;
 		case OPTION_HELP:
 			return print_text(help) < 0 ? CHECK_FAILED : 0;
@@ -123,5 +132,5 @@ int check_main(int argc, char **argv)
 	}
 	if (argc - optind != 1)
 		return usage_error("check ", CHECK_FAILED, "one PATH is needed");
-	return check_path(argv[optind], quiet);
+	return check_path(argv[optind], quiet, shared_locks);
 }

@@ -23,6 +23,9 @@ static const char help[] =
 	"  -k, --kill                   end COMMAND when the lock is lost or this process\n"
 	"                               dies: SIGTERM, and SIGKILL 5 seconds later\n"
 	"  -m, --mode=MODE              permissions of PATH, octal, less the umask (0644)\n"
+	"  -s, --shared-locks           PATH is on a network file system whose kernel locks\n"
+	"                               are those of all hosts: what a dead host left behind\n"
+	"                               is taken over\n"
 	"  -v, --verbose                say what is waited for, and when the lock is had\n"
 	"      --help                   print this and exit\n"
 	"      --version                print the version and exit\n"
@@ -41,6 +44,7 @@ static const struct option long_options[] = {
 	{ "no-fork", no_argument, NULL, 'F' },
 	{ "kill", no_argument, NULL, 'k' },
 	{ "mode", required_argument, NULL, 'm' },
+	{ "shared-locks", no_argument, NULL, 's' },
 	{ "verbose", no_argument, NULL, 'v' },
 	{ "help", no_argument, NULL, OPTION_HELP },
 	{ "version", no_argument, NULL, OPTION_VERSION },
@@ -56,6 +60,7 @@ struct run {
 	int kill;
 	int has_mode;
 	unsigned int mode;
+	int shared_locks;
 	int verbose;
 	char **command;
 	struct lockfile_pid *lock;
@@ -108,6 +113,9 @@ static int take_option(struct run *run, int option)
 	case 'k':
 		run->kill = 1;
 		return 0;
+	case 's':
+		run->shared_locks = 1;
+		return 0;
 	case 'v':
 		run->verbose = 1;
 		return 0;
@@ -150,7 +158,8 @@ static int set_up(struct run *run, const char *path)
 	}
 	if (run->has_mode && lockfile_pid_set_mode(run->lock, run->mode) < 0)
 		return usage_error("run ", RUN_FAILED, "invalid mode: '%04o'", run->mode);
-	return 0;
+	r = lockfile_pid_set_shared_locks(run->lock, run->shared_locks);
+	return r < 0 ? RUN_FAILED : 0;
 }
 
 static enum report report_kind(const struct run *run)
@@ -251,7 +260,7 @@ int run_main(int argc, char **argv)
 	const char *path = NULL;
 	int option, status;
 
-	while ((option = getopt_long(argc, argv, "+nw:E:Fkm:v", long_options, NULL)) != -1) {
+	while ((option = getopt_long(argc, argv, "+nw:E:Fkm:sv", long_options, NULL)) != -1) {
 		if (option == OPTION_HELP)
 			return print_text(help) < 0 ? RUN_FAILED : 0;
 		if (option == OPTION_VERSION)
