@@ -42,7 +42,7 @@ static int open_by_name(const struct lockfile_pid *lock, int dirfd)
 		return result_of(r);
 	if (!S_ISREG(st.st_mode) || st.st_dev != lock->file.dev || st.st_ino != lock->file.ino)
 		return LOCKFILE_PID_ERR_ROGUE_DELETION;
-	fd = sys_openat(dirfd, lock->path.name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY, 0);
+	fd = sys_openat(dirfd, lock->path.name, PATH_OPEN_TO_READ, 0);
 	if (fd < 0)
 		return fd == -ELOOP || fd == -ENXIO ? LOCKFILE_PID_ERR_ROGUE_DELETION :
 						      result_of(fd);

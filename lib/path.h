@@ -3,11 +3,15 @@
 #ifndef PATH_H
 #define PATH_H
 
+#include <fcntl.h>
 #include <limits.h>
 #include <sys/types.h>
 
 #define PATH_TAKEOVER_SUFFIX ".takeover"
 #define PATH_QUEUE_SUFFIX    ".queue"
+
+/* No waiting for a writer or a lease, no controlling terminal. */
+#define PATH_OPEN_TO_READ (O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY)
 
 struct path {
 	char *given;

@@ -47,18 +47,17 @@ static int write_content(const struct pidfile *file)
 	return r < 0 ? r : (size_t)r == length ? 0 : -ENOSPC;
 }
 
-static int write_attribute(const struct pidfile *file, int fd, bool let_go)
+static int write_attribute(const struct pidfile *file, int fd, const struct owner *self,
+			   bool let_go)
 {
 	struct record record = {
+		.owner = *self,
 		.nonce = file->nonce,
 		.inheritable = file->inheritable,
 		.let_go = let_go,
 	};
 	unsigned char packed[RECORD_SIZE];
-	int r = process_self(&record.owner);
 
-	if (r < 0)
-		return r;
 	record_pack(&record, packed);
 	return sys_fsetxattr(fd, RECORD_ATTRIBUTE, packed, sizeof(packed));
 }
@@ -117,7 +116,7 @@ static int fill(struct pidfile *file, bool inheritable)
 	if (r == 0)
 		r = write_content(file);
 	if (r == 0)
-		r = write_attribute(file, file->descriptor.fd, false);
+		r = write_attribute(file, file->descriptor.fd, &self, false);
 	file->has_attribute = r == 0;
 	return r == -EOPNOTSUPP ? 0 : r;
 }
@@ -352,8 +351,9 @@ void pidfile_empty(const struct pidfile *file)
 
 void pidfile_mark_let_go(const struct pidfile *file, int fd)
 {
-	int r = file->has_attribute ? write_attribute(file, fd, true) : 0;
+	struct owner self;
 
 	/* unmarked, it is let go of when our process ends */
-	(void)r;
+	if (file->has_attribute && process_self(&self) == 0)
+		write_attribute(file, fd, &self, true);
 }

@@ -2,9 +2,9 @@
 /*
  * A child of fork(2) has copies of its parent's descriptors, and the kernel
  * lock on a file lives as long as any copy.  So a handler for forks closes the
- * child's copies at once, those apart that it is to keep.  There are ways to make a process that call no such
- * handlers (clone(2), _Fork(3)), and a child may even have its parent's PID, in
- * a PID namespace of its own.  Therefore what this process knows of itself is
+ * child's copies at once, those apart that it is to keep.  There are ways to make
+ * a process that call no such handlers (clone(2), _Fork(3)), and a child may even
+ * have its parent's PID, in a PID namespace of its own.  Therefore what this process knows of itself is
  * on a page that the kernel wipes in every child (MADV_WIPEONFORK, Linux 4.14),
  * and each descriptor remembers the generation of the process that entered it.
  *

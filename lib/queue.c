@@ -410,8 +410,7 @@ static bool is_unchanged(const struct queue *queue, const struct path *path)
 /* The last to have the lock may be another than whom we watch, a child, say. */
 static bool is_still_locked(const struct queue *queue, const struct path *path)
 {
-	int fd = sys_openat(queue->dir.fd, path->name,
-			    O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY, 0);
+	int fd = sys_openat(queue->dir.fd, path->name, PATH_OPEN_TO_READ, 0);
 	bool is_locked;
 
 	if (fd < 0)

@@ -56,9 +56,6 @@
 /* A name that changes its kind this often while we look is being played with. */
 #define LOOKS 16
 
-/* No waiting for a writer or a lease, no controlling terminal. */
-#define OPEN_TO_READ (O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY)
-
 /* File systems with users on other machines, or in another program's hands (statfs(2)). */
 static bool is_network(int fd)
 {
@@ -238,7 +235,7 @@ static int judge_open(const struct judge *judge, struct judged *judged, int fd,
  */
 static int open_regular(int dirfd, const char *name, struct stat *ret)
 {
-	int fd = sys_openat(dirfd, name, OPEN_TO_READ, 0), r;
+	int fd = sys_openat(dirfd, name, PATH_OPEN_TO_READ, 0), r;
 
 	switch (fd) {
 	case -EPERM:
