@@ -3,7 +3,7 @@
 #include <config.h>
 
 #include "steer.h"
-#include "world.h"
+#include "ways.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -12,33 +12,6 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
-
-static const int no_tmpfile[] = { 0, EOPNOTSUPP };
-
-#define TEST_BOTH_WAYS(name) TEST_EACH(name, no_tmpfile)
-
-static void set_way(int row)
-{
-	steer_reset();
-	steer_no_tmpfile(no_tmpfile[row]);
-}
-
-static void write_stale(const char *name)
-{
-	char content[16];
-
-	snprintf(content, sizeof(content), "%d\n", (int)dead_pid());
-	write_file(name, content);
-}
-
-static int trylock(const char *path)
-{
-	struct lockfile_pid *lock = new_lock(path);
-	int r = lockfile_pid_trylock(lock);
-
-	lockfile_pid_free(lock);
-	return r;
-}
 
 static int check(const char *path)
 {
