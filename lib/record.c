@@ -21,7 +21,6 @@
 #include "record.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #define FORMAT_VERSION 1
@@ -108,6 +107,21 @@ bool record_unpack(const unsigned char *packed, size_t size, struct record *ret)
 	return true;
 }
 
+/* The kernel writes digits and a space; what has anything else is no number of its. */
+static uint64_t parse_digits(const char *p)
+{
+	uint64_t number = 0;
+
+	for (; *p >= '0' && *p <= '9'; p++) {
+		uint64_t digit = (uint64_t)(*p - '0');
+
+		if (number > (UINT64_MAX - digit) / 10)
+			return 0;
+		number = number * 10 + digit;
+	}
+	return *p == ' ' || *p == '\n' || *p == '\0' ? number : 0;
+}
+
 uint64_t record_parse_start(const char *stat)
 {
 	const char *p = strrchr(stat, ')');
@@ -115,5 +129,5 @@ uint64_t record_parse_start(const char *stat)
 	/* what follows the last ')' is a space and field 3 */
 	for (int field = 2; p && field < STAT_START_FIELD; field++)
 		p = strchr(p + 1, ' ');
-	return p ? strtoull(p + 1, NULL, 10) : 0;
+	return p ? parse_digits(p + 1) : 0;
 }
