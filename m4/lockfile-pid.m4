@@ -13,12 +13,12 @@ dnl --enable-sanitizers[=LIST]; sets enable_sanitizers to the list, or to no
 AC_DEFUN([LP_ARG_SANITIZERS], [
 AC_ARG_ENABLE([sanitizers],
 	[AS_HELP_STRING([--enable-sanitizers@<:@=LIST@:>@],
-		[build with sanitizers: address, undefined or both (default both)])],
+		[build with sanitizers: address, undefined or both (default both), or thread])],
 	[], [enable_sanitizers=no])
 AS_CASE([$enable_sanitizers],
 	[yes], [enable_sanitizers=address,undefined],
-	[no|address|undefined|address,undefined|undefined,address], [],
-	[AC_MSG_ERROR([--enable-sanitizers knows address and undefined, not "$enable_sanitizers"])])
+	[no|address|undefined|address,undefined|undefined,address|thread], [],
+	[AC_MSG_ERROR([--enable-sanitizers knows address and undefined, or thread, not "$enable_sanitizers"])])
 ])
 
 dnl LP_COMPILE_FLAGS(VARIABLE, FLAG FLAG...)

@@ -51,17 +51,37 @@ void test_add(const TTest *test, int count, double timeout_s);
 			SKIP("needs root");                                                        \
 	} while (0)
 
-/* It knows neither cancellation nor the fork of a process with threads. */
+/*
+ * Both know neither cancellation, which leaves their functions halfway, nor the fork
+ * of a process with threads, whose child may wait for a lock of their allocators.
+ */
 #if defined(__SANITIZE_ADDRESS__)
 #define ADDRESS_SANITIZER 1
+#elif defined(__SANITIZE_THREAD__)
+#define THREAD_SANITIZER 1
 #elif defined(__has_feature)
 #if __has_feature(address_sanitizer)
 #define ADDRESS_SANITIZER 1
+#elif __has_feature(thread_sanitizer)
+#define THREAD_SANITIZER 1
 #endif
 #endif
 #ifndef ADDRESS_SANITIZER
 #define ADDRESS_SANITIZER 0
 #endif
+#ifndef THREAD_SANITIZER
+#define THREAD_SANITIZER 0
+#endif
+#define SKIP_IF_CANCELLATION_IS_UNKNOWN()                                         \
+	do {                                                                      \
+		if (ADDRESS_SANITIZER || THREAD_SANITIZER)                        \
+			SKIP("a sanitizer that knows no cancellation");           \
+	} while (0)
+#define SKIP_IF_THREADS_CANNOT_FORK()                                             \
+	do {                                                                      \
+		if (ADDRESS_SANITIZER || THREAD_SANITIZER)                        \
+			SKIP("a sanitizer that deadlocks in a child of threads"); \
+	} while (0)
 
 /* The test's directory; absolute. */
 extern char test_dir[];

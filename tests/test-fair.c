@@ -215,8 +215,7 @@ TEST(a_thread_cancelled_just_at_the_release_passes_it_on)
 	struct holder stayer = holder_start("x.pid");
 	int descriptors = count_descriptors(), slow = 0;
 
-	if (ADDRESS_SANITIZER)
-		SKIP("the address sanitizer knows no cancellation");
+	SKIP_IF_CANCELLATION_IS_UNKNOWN();
 	srand((unsigned int)getpid());
 	for (int round = 0; round < 300; round++)
 		slow += cancel_thread_at_release(lock, of_thread, &stayer) > SLOW_MS;

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <lockfile-pid.h>
+#include <poll.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -16,20 +17,69 @@
 #include <sys/wait.h>
 
 #define THREADS 4
-#define TURNS 20
 
+static char same_path[THREADS][8] = { "x.pid", "x.pid", "x.pid", "x.pid" };
+static char own_paths[THREADS][8] = { "a.pid", "b.pid", "c.pid", "d.pid" };
+
+/* What each of the threads returns is its mistakes. */
+static void run_threads(void *(*run)(void *), char paths[THREADS][8])
+{
+	int descriptors = count_descriptors();
+	pthread_t threads[THREADS];
+	void *mistakes;
+
+	for (int i = 0; i < THREADS; i++)
+		ck_assert_int_eq(pthread_create(&threads[i], NULL, run, paths[i]), 0);
+	for (int i = 0; i < THREADS; i++) {
+		ck_assert_int_eq(pthread_join(threads[i], &mistakes), 0);
+		ck_assert_ptr_null(mistakes);
+	}
+	ck_assert_int_eq(count_descriptors(), descriptors);
+	assert_nothing_left();
+}
+
+static int lock_by_trying(struct lockfile_pid *lock)
+{
+	int r;
+
+	while ((r = lockfile_pid_trylock(lock)) == LOCKFILE_PID_ERR_BUSY)
+		sched_yield();
+	return r;
+}
+
+/* As an event loop does. */
+static int lock_by_events(struct lockfile_pid *lock)
+{
+	struct pollfd event = { .events = POLLIN };
+	int r = lockfile_pid_wait_begin(lock);
+
+	while (r == LOCKFILE_PID_ERR_BUSY) {
+		event.fd = lockfile_pid_wait_fd(lock);
+		if (poll(&event, 1, -1) != 1)
+			return -errno;
+		r = lockfile_pid_wait_continue(lock);
+	}
+	return r;
+}
+
+static const struct way {
+	int (*lock)(struct lockfile_pid *lock);
+	int turns;
+} ways[] = { { lockfile_pid_lock, 20 }, { lock_by_trying, 100 }, { lock_by_events, 20 } };
+
+static const struct way *way;
 static int inside; /* atomic */
 static int counter; /* protected by the lock alone */
 
-static void *take_turns(void *argument)
+static void *take_turns(void *path)
 {
 	intptr_t mistakes = 0;
 	struct lockfile_pid *lock;
 
-	if (lockfile_pid_new(&lock, argument) < 0)
+	if (lockfile_pid_new(&lock, path) < 0)
 		return (void *)1;
-	for (int i = 0; i < TURNS; i++) {
-		mistakes += lockfile_pid_lock(lock) != 0;
+	for (int i = 0; i < way->turns; i++) {
+		mistakes += way->lock(lock) != 0;
 		mistakes += __atomic_add_fetch(&inside, 1, __ATOMIC_SEQ_CST) != 1;
 		counter++;
 		mistakes += lockfile_pid_verify(lock) != 0;
@@ -40,48 +90,70 @@ static void *take_turns(void *argument)
 	return (void *)mistakes;
 }
 
-static void *try_for_turns(void *argument)
+TEST_EACH(handles_in_threads_exclude_each_other, ways)
+{
+	way = &ways[_i];
+	run_threads(take_turns, same_path);
+	ck_assert_int_eq(counter, THREADS * way->turns);
+}
+
+static void *lock_at_once(void *path)
 {
 	intptr_t mistakes = 0;
 	struct lockfile_pid *lock;
+	pid_t holder = 0;
 
-	if (lockfile_pid_new(&lock, argument) < 0)
+	if (lockfile_pid_new(&lock, path) < 0)
 		return (void *)1;
-	for (int i = 0; i < 5 * TURNS; i++) {
-		int r;
-
-		while ((r = lockfile_pid_trylock(lock)) == LOCKFILE_PID_ERR_BUSY)
-			sched_yield();
-		mistakes += r != 0;
-		mistakes += __atomic_add_fetch(&inside, 1, __ATOMIC_SEQ_CST) != 1;
-		counter++;
-		__atomic_sub_fetch(&inside, 1, __ATOMIC_SEQ_CST);
+	for (int i = 0; i < 100; i++) {
+		mistakes += lockfile_pid_trylock(lock) != 0;
+		mistakes += lockfile_pid_check(lock, &holder) != LOCKFILE_PID_ERR_BUSY;
+		mistakes += holder != getpid();
+		mistakes += lockfile_pid_verify(lock) != 0;
 		mistakes += lockfile_pid_unlock(lock) != 0;
 	}
 	lockfile_pid_free(lock);
 	return (void *)mistakes;
 }
 
-static const struct {
-	void *(*run)(void *);
-	int turns;
-} crowds[] = { { take_turns, TURNS }, { try_for_turns, 5 * TURNS } };
-
-TEST_EACH(handles_in_threads_exclude_each_other, crowds)
+TEST(threads_that_lock_paths_of_their_own_never_find_them_busy)
 {
-	int descriptors = count_descriptors();
-	pthread_t threads[THREADS];
-	char path[] = "x.pid";
-	void *mistakes;
+	run_threads(lock_at_once, own_paths);
+}
 
-	for (int i = 0; i < THREADS; i++)
-		ck_assert_int_eq(pthread_create(&threads[i], NULL, crowds[_i].run, path), 0);
-	for (int i = 0; i < THREADS; i++) {
-		ck_assert_int_eq(pthread_join(threads[i], &mistakes), 0);
-		ck_assert_ptr_null(mistakes);
+static int do_nothing(struct lockfile_pid *lock)
+{
+	(void)lock;
+	return 0;
+}
+
+/* A handle is freed that is free, that holds, and that is in line. */
+static int (*const uses[])(struct lockfile_pid *lock) = {
+	do_nothing,
+	lockfile_pid_trylock,
+	lockfile_pid_wait_begin,
+};
+
+static void *make_and_free(void *path)
+{
+	intptr_t mistakes = 0;
+	struct lockfile_pid *lock;
+
+	for (size_t i = 0; i < 150; i++) {
+		int r;
+
+		if (lockfile_pid_new(&lock, path) < 0)
+			return (void *)1;
+		r = uses[i % (sizeof(uses) / sizeof(uses[0]))](lock);
+		mistakes += r != 0 && r != LOCKFILE_PID_ERR_BUSY;
+		lockfile_pid_free(lock);
 	}
-	ck_assert_int_eq(counter, THREADS * crowds[_i].turns);
-	ck_assert_int_eq(count_descriptors(), descriptors);
+	return (void *)mistakes;
+}
+
+TEST(threads_may_make_and_free_handles_at_the_same_time)
+{
+	run_threads(make_and_free, same_path);
 }
 
 static bool stop_cycling; /* atomic */
@@ -161,8 +233,7 @@ TEST(a_child_forked_while_another_thread_locks_can_use_the_library)
 	char path[] = "x.pid";
 	void *mistakes;
 
-	if (ADDRESS_SANITIZER)
-		SKIP("the address sanitizer deadlocks in a child of threads");
+	SKIP_IF_THREADS_CANNOT_FORK();
 	first = new_lock("x.pid");
 	ck_assert_int_eq(pthread_create(&thread, NULL, cycle, path), 0);
 	for (int i = 0; i < 100; i++)
@@ -197,8 +268,7 @@ static void fork_during_first_use(void *argument)
 
 TEST(a_child_forked_while_another_thread_makes_the_first_handle_can_use_the_library)
 {
-	if (ADDRESS_SANITIZER)
-		SKIP("the address sanitizer deadlocks in a child of threads");
+	SKIP_IF_THREADS_CANNOT_FORK();
 	for (int i = 0; i < 200; i++)
 		ck_assert_int_eq(in_child(fork_during_first_use, NULL), 0);
 }
