@@ -210,7 +210,7 @@ static int become_parent(pid_t pid)
 static int do_fork(struct lockfile_pid *lock)
 {
 	(void)lock;
-	return become_parent(fork());
+	return become_parent(settled_fork());
 }
 
 static int do_fork_raw(struct lockfile_pid *lock)

@@ -13,8 +13,8 @@
  *	free		frees the handle and makes a new one
  *	closefrom	closes every descriptor above 2, one by one;
  *	close_range	by close_range(2)
- *	fork		leaves a child behind, which lives until it is killed;
- *			the result is its PID
+ *	fork		leaves a child behind, which lives until it is killed and
+ *			is through its handlers for forks; the result is its PID
  *	exec		executes itself: a new image with a new handle
  *	begin, continue, cancel		lockfile_pid_wait_...()
  *	spin, tryspin	locks and unlocks in a tight loop until there is more
@@ -29,6 +29,7 @@
 
 #include <errno.h>
 #include <grp.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -62,11 +63,21 @@ static int free_and_new(void)
 
 static int leave_child(void)
 {
-	pid_t pid = fork();
+	int settled[2];
+	char none;
+	pid_t pid;
 
 	while (pid == 0)
+	if (pipe2(settled, O_CLOEXEC) < 0)
+		return -errno;
+	pid = fork();
+	close(settled[1]);
 		pause();
 	return pid;
+	/* until the child has closed its copy of the other end */
+	if (pid > 0 && read(settled[0], &none, 1) != 0)
+		pid = -errno;
+	close(settled[0]);
 }
 
 static int close_all(void)

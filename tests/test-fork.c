@@ -143,7 +143,7 @@ static pid_t fork_twice(void)
 	REQUIRE(pipe2(ends, O_CLOEXEC) == 0);
 	pid = fork();
 	if (pid == 0) {
-		pid = fork();
+		pid = settled_fork();
 		if (pid == 0)
 			return 0;
 		REQUIRE(write(ends[1], &pid, sizeof(pid)) == sizeof(pid));
@@ -184,7 +184,7 @@ static pid_t by_system(void)
 }
 
 static pid_t (*const offspring[])(void) = {
-	fork, raw_clone, fork_twice, vfork_and_exec, spawn, by_system,
+	settled_fork, raw_clone, fork_twice, vfork_and_exec, spawn, by_system,
 };
 
 /* Holds, has a child, tells its PID and lives until it is killed. */

@@ -125,9 +125,25 @@ void kill_child(pid_t pid)
 	ck_assert_int_eq(waitpid(pid, NULL, 0), pid);
 }
 
+pid_t settled_fork(void)
+{
+	int settled[2];
+	char none;
+	pid_t pid;
+
+	REQUIRE(pipe2(settled, O_CLOEXEC) == 0);
+	pid = fork();
+	close(settled[1]);
+	/* it ends when the child has closed its copy, too */
+	if (pid > 0)
+		REQUIRE(read(settled[0], &none, 1) == 0);
+	close(settled[0]);
+	return pid;
+}
+
 pid_t idle_child(void)
 {
-	pid_t pid = fork();
+	pid_t pid = settled_fork();
 
 	while (pid == 0)
 		pause();

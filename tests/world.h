@@ -38,6 +38,8 @@ char thread_state(pid_t tid);
 void await_zombie(pid_t pid);
 /* Kills a child and reaps it. */
 void kill_child(pid_t pid);
+/* fork(2), and the child is through its handlers for forks when the parent goes on. */
+pid_t settled_fork(void);
 /* A child that does nothing until it is killed. */
 pid_t idle_child(void);
 
