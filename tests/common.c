@@ -224,6 +224,11 @@ int count_descriptors(void)
 
 pid_t dead_pid(void)
 {
+	return 1 << 22;
+}
+
+pid_t freed_pid(void)
+{
 	pid_t pid = fork();
 
 	if (pid == 0)

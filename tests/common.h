@@ -104,8 +104,10 @@ int count_descriptors(void);
 	} while (0)
 #define assert_nothing_left() ck_assert_str_eq(list_dir("."), "")
 
-/* A PID that no process has: that of a child that has been waited for. */
+/* A PID that no process ever has: where the kernel's numbers end (proc_sys_kernel(5)). */
 pid_t dead_pid(void);
+/* One that no process has as yet: of a child that has been waited for. */
+pid_t freed_pid(void);
 
 /* Runs f in a forked child; returns its exit status, or 128 + signal. */
 int in_child(void (*f)(void *), void *argument);

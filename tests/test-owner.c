@@ -568,7 +568,7 @@ TEST(process_that_got_the_recorded_pid_is_not_the_recorded_one)
 /* Where its number in there is the number out here as well: it cannot tell by that. */
 static pid_t ask_with_the_same_number(pid_t zombie)
 {
-	pid_t number = dead_pid();
+	pid_t number = freed_pid();
 	const pid_t numbers[] = { number, number };
 	struct owner self;
 	pid_t child = fork_with_pids(numbers, 2);

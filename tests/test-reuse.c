@@ -173,7 +173,7 @@ TEST(a_waiter_has_the_lock_that_was_inherited_when_the_last_heir_dies)
 TEST_EACH(a_foreign_file_is_respected_while_any_process_has_its_pid, sights)
 {
 	struct holder contender;
-	pid_t pid = dead_pid();
+	pid_t pid = freed_pid();
 
 	SKIP_UNLESS_ROOT();
 	contender = container_start(&sights[_i], "x.pid");
