@@ -18,7 +18,8 @@
  *	exec		executes itself: a new image with a new handle
  *	begin, continue, cancel		lockfile_pid_wait_...()
  *	spin, tryspin	locks and unlocks in a tight loop until there is more
- *			input; the result is how often it had the lock
+ *			input; answers when it first has the lock, with 0, and at
+ *			the end with how often it had it
  *	handle		has a handler for SIGUSR1
  *	nobody		becomes a user who owns nothing
  *	user NUMBER	becomes that user
@@ -28,8 +29,8 @@
 #include <lockfile-pid.h>
 
 #include <errno.h>
-#include <grp.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -67,17 +68,17 @@ static int leave_child(void)
 	char none;
 	pid_t pid;
 
-	while (pid == 0)
 	if (pipe2(settled, O_CLOEXEC) < 0)
 		return -errno;
 	pid = fork();
 	close(settled[1]);
+	while (pid == 0)
 		pause();
-	return pid;
 	/* until the child has closed its copy of the other end */
 	if (pid > 0 && read(settled[0], &none, 1) != 0)
 		pid = -errno;
 	close(settled[0]);
+	return pid;
 }
 
 static int close_all(void)
@@ -116,7 +117,8 @@ static int spin(int (*take)(struct lockfile_pid *))
 	while (!is_told_more()) {
 		r = take(lock);
 		if (r == 0) {
-			count++;
+			if (count++ == 0)
+				printf("0\n");
 			r = lockfile_pid_unlock(lock);
 		}
 		if (r < 0 && r != LOCKFILE_PID_ERR_BUSY)

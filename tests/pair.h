@@ -11,9 +11,6 @@
 
 #include "common.h"
 
-/* So long at most it takes to notice a death from anywhere (1 s), and a slow machine. */
-#define DEATH_MS (1000 + 2000)
-
 /* While one holds, the other does not; seen is the PID that it is told, 0: none. */
 void pair_excludes(struct holder *a, struct holder *b, pid_t seen);
 /* A release wakes the one that waits: it does not just look by itself, once a second. */
