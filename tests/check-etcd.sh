@@ -17,7 +17,7 @@ fi
 job=$top_srcdir/examples/etcd-job.sh
 in=$tmp/in
 server='' first='' second=''
-export job in TTL=3 ETCDCTL_ENDPOINTS="unix://$tmp/client:0" ETCDCTL_API=3
+export job in TTL=60 ETCDCTL_ENDPOINTS="unix://$tmp/client:0" ETCDCTL_API=3
 trap 'kill_all; rm -rf "$tmp"' EXIT
 mkdir "$tmp/dir"
 
@@ -27,10 +27,10 @@ kill_all()
 	[ -z "$server$first$second" ] || kill -KILL $server $first $second 2>/dev/null
 }
 
-# await COMMAND...: until it succeeds, ten seconds at most
+# await COMMAND...: until it succeeds, a minute at most
 await()
 {
-	tries=500
+	tries=3000
 	until "$@" >/dev/null 2>&1; do
 		tries=$((tries - 1))
 		[ "$tries" -gt 0 ] || { echo "in vain: $*"; cat "$tmp/log"; return 1; }
@@ -171,9 +171,19 @@ second_waits()
 	[ "$(etcdctl get --keys-only --prefix the-lock/ | grep -c .)" -eq 2 ]
 }
 
+# Of who is to lose the lock; the others have more time than a slow machine takes.
+start_first_briefly()
+{
+	TTL=3
+	start_first
+	r=$?
+	TTL=60
+	return $r
+}
+
 killed_holder()
 {
-	start_first || return
+	start_first_briefly || return
 	start_second
 	kill -KILL "$first"
 	await test -s "$tmp/two.runs" && still_runs one &&
@@ -182,7 +192,7 @@ killed_holder()
 
 stopped_holder()
 {
-	start_first || return
+	start_first_briefly || return
 	start_second
 	kill -STOP "$first"
 	await test -s "$tmp/two.runs" && still_runs one &&
