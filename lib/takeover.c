@@ -224,6 +224,21 @@ static int make_placeholder(const struct lockfile_pid *lock, int dirfd, mode_t m
 }
 
 /*
+ * Is it there still?  0 or 1.  Nobody keeps its inode number from re-use: to keep
+ * it open would make NFS and FUSE move it away, not replace it.  But whoever has
+ * taken its place by a lock file has one that is not empty.
+ */
+static int is_placeholder(int dirfd, const char *name, const struct stat *placeholder)
+{
+	struct stat now;
+	int r = path_leads_to(dirfd, name, placeholder->st_dev, placeholder->st_ino);
+
+	if (r == 1 && sys_fstatat(dirfd, name, &now) == 0 && now.st_size > 0)
+		r = 0;
+	return r;
+}
+
+/*
  * Where rename(2) cannot be told not to replace: only who makes the placeholder
  * replaces it, and meanwhile it reads as a file whose writer is about to fill it.
  * To link the candidate to PATH as well would not do: on file systems of
@@ -239,12 +254,12 @@ static int publish_by_placeholder(const struct lockfile_pid *lock,
 
 	if (r < 0)
 		return r;
-	r = path_leads_to(dirfd, name, st.st_dev, st.st_ino);
+	r = is_placeholder(dirfd, name, &st);
 	if (r == 0)
 		return -EAGAIN;
 	if (r == 1)
 		r = rename_over(lock, candidate, dirfd);
-	if (r < 0 && path_leads_to(dirfd, name, st.st_dev, st.st_ino) == 1)
+	if (r < 0 && is_placeholder(dirfd, name, &st) == 1)
 		sys_unlinkat(dirfd, name, 0);
 	return r;
 }

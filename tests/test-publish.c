@@ -320,6 +320,56 @@ TEST(what_replaced_the_placeholder_is_kept)
 	end(lock);
 }
 
+static void replace_placeholder_at_the_look(void)
+{
+	do_before("sys_fstatat", 1, replace_placeholder);
+}
+
+/* When it was closed: the inode number may be the same. */
+TEST(what_replaced_the_placeholder_before_the_look_is_kept)
+{
+	struct lockfile_pid *lock = begin(1);
+
+	between = replace_placeholder_at_the_look;
+	steer_after(PLACEHOLDER, act, NULL);
+	ck_assert_int_eq(lockfile_pid_trylock(lock), BUSY);
+	ck_assert_int_eq(acted, 1);
+	assert_content(PATH, "1\n");
+	ck_assert_int_eq(unlink(PATH), 0);
+	end(lock);
+}
+
+static void fail_the_second_look(void)
+{
+	steer_result("sys_fstatat", 2, -EIO);
+}
+
+TEST(placeholder_whose_size_is_not_known_is_filled)
+{
+	struct lockfile_pid *lock = begin(1);
+
+	acted = 0;
+	between = fail_the_second_look;
+	steer_after(PLACEHOLDER, act, NULL);
+	ck_assert_int_eq(lockfile_pid_trylock(lock), 0);
+	ck_assert_int_eq(acted, 1);
+	ck_assert_int_eq(lockfile_pid_verify(lock), 0);
+	end(lock);
+}
+
+TEST(what_replaced_the_placeholder_is_kept_when_it_cannot_be_filled)
+{
+	struct lockfile_pid *lock = begin(1);
+
+	do_before("sys_rename", 1, replace_placeholder);
+	steer_result("sys_rename", 1, -EIO);
+	ck_assert_int_eq(lockfile_pid_trylock(lock), -EIO);
+	ck_assert_int_eq(acted, 1);
+	assert_content(PATH, "1\n");
+	ck_assert_int_eq(unlink(PATH), 0);
+	end(lock);
+}
+
 static void die(void)
 {
 	kill(getpid(), SIGKILL);
