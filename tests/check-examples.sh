@@ -45,10 +45,11 @@ end_holder()
 	holder=''
 }
 
-# Its standard input is open until descriptor 4 is closed.
+# Its standard input is open until descriptor 4 is closed.  What the one before
+# said is gone when this returns.
 start_waiter()
 {
-	"$program" "$lock" <"$tmp/waiter.in" >"$tmp/out" 3>&- &
+	"$program" "$lock" >"$tmp/out" <"$tmp/waiter.in" 3>&- &
 	waiter=$!
 	exec 4>"$tmp/waiter.in"
 }
