@@ -135,7 +135,6 @@ static void tell_holder(struct awaited *ret, const struct judged *judged)
 		.pid = judged->pid,
 		.wakes = judged->ours,
 		.locked = judged->locked,
-		.dev = judged->dev,
 		.ino = judged->ino,
 		.changed = judged->changed,
 	};

@@ -87,7 +87,7 @@ static int read_namespace(const char *path, uint32_t *ret)
 static int hex_digit(char c)
 {
 	static const char digits[] = "0123456789abcdef";
-	const char *p = c ? strchr(digits, c) : NULL;
+	const char *p = memchr(digits, c, sizeof(digits) - 1);
 
 	return p ? (int)(p - digits) : -1;
 }
@@ -175,7 +175,7 @@ static bool alive_by_kill(pid_t pid)
 		return false;   /* a thread's number */
 	state = proc_field(status, "State");
 	threads = proc_field(status, "Threads");
-	return !(state && (*state == 'Z' || *state == 'X') && threads && atoi(threads) <= 1);
+	return !(state && strspn(state, "XZ") > 0 && threads && atoi(threads) <= 1);
 }
 
 /* Is it alive?  *ret_inode, if asked for, is its pidfd's, 0 where that is not known. */

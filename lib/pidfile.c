@@ -353,7 +353,10 @@ void pidfile_mark_let_go(const struct pidfile *file, int fd)
 {
 	struct owner self;
 
+	if (!file->has_attribute)
+		return;
+	/* no call to the kernel that can fail: we knew when we made the file */
+	process_self(&self);
 	/* unmarked, it is let go of when our process ends */
-	if (file->has_attribute && process_self(&self) == 0)
-		write_attribute(file, fd, &self, true);
+	write_attribute(file, fd, &self, true);
 }

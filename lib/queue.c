@@ -354,9 +354,11 @@ static void write_byte(int fd)
 {
 	char old[4096];
 
-	/* full of bytes that nobody came to read */
-	if (sys_write(fd, "", 1) == -EAGAIN && sys_read(fd, old, sizeof(old)) > 0)
-		sys_write(fd, "", 1);
+	if (sys_write(fd, "", 1) != -EAGAIN)
+		return;
+	/* full of bytes that nobody came to read; or somebody just has */
+	sys_read(fd, old, sizeof(old));
+	sys_write(fd, "", 1);
 }
 
 static void leave_stand(struct queue *queue, const struct path *path, bool pass_on)
@@ -402,8 +404,9 @@ static bool is_unchanged(const struct queue *queue, const struct path *path)
 	const struct awaited *seen = &queue->awaited;
 	struct stat st;
 
-	return sys_fstatat(queue->dir.fd, path->name, &st) == 0 && st.st_dev == seen->dev &&
-	       st.st_ino == seen->ino && st.st_ctim.tv_sec == seen->changed.tv_sec &&
+	/* on one device: it is one directory */
+	return sys_fstatat(queue->dir.fd, path->name, &st) == 0 && st.st_ino == seen->ino &&
+	       st.st_ctim.tv_sec == seen->changed.tv_sec &&
 	       st.st_ctim.tv_nsec == seen->changed.tv_nsec;
 }
 

@@ -14,7 +14,6 @@ struct awaited {
 	pid_t pid;                      /* 0: not known */
 	bool wakes;                     /* uses this library, so its release wakes a waiter */
 	bool locked;                    /* by the kernel; else it is looked at each time */
-	dev_t dev;
 	ino_t ino;                      /* of its lock file, */
 	struct timespec changed;        /* and when that was changed last */
 };
