@@ -12,6 +12,13 @@
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 
+/* That of the C library; 32-bit systems have two. */
+#ifdef SYS_fcntl64
+#define SYS_FCNTL SYS_fcntl64
+#else
+#define SYS_FCNTL SYS_fcntl
+#endif
+
 /* O_TMPFILE without the O_DIRECTORY that is part of it. */
 #define TMPFILE_BIT (O_TMPFILE & ~O_DIRECTORY)
 
@@ -66,6 +73,21 @@ int refuse_pidfd_open(int error)
 int refuse_fsetxattr(int error)
 {
 	return refuse_call(SYS_fsetxattr, error);
+}
+
+int refuse_ofd_locks(int error)
+{
+	struct sock_filter filter[] = {
+		LOAD(nr),
+		JUMP(BPF_JEQ, SYS_FCNTL, 0, 3),
+		LOAD_ARG(1),
+		JUMP(BPF_JEQ, F_OFD_GETLK, 2, 0),
+		JUMP(BPF_JEQ, F_OFD_SETLK, 1, 0),
+		RETURN(SECCOMP_RET_ALLOW),
+		RETURN(SECCOMP_RET_ERRNO | (unsigned int)error),
+	};
+
+	return install(filter, COUNT(filter));
 }
 
 int refuse_tmpfile(int error)

@@ -10,6 +10,8 @@
 
 int refuse_pidfd_open(int error);
 int refuse_fsetxattr(int error);
+/* Locks of open file descriptions; others are given. */
+int refuse_ofd_locks(int error);
 /* To open a file with O_TMPFILE; others are opened. */
 int refuse_tmpfile(int error);
 

@@ -7,6 +7,7 @@
 
 #include "common.h"
 #include "forge.h"
+#include "handle.h"
 #include "process.h"
 #include "steer.h"
 
@@ -219,6 +220,46 @@ TEST(measured_second_is_that_of_the_same_file_unchanged)
 	steer_clock(CLOCK_MONOTONIC, 2 * NS_PER_S);
 	ck_assert_int_eq(lockfile_pid_trylock(lock), BUSY);
 	steer_clock(CLOCK_MONOTONIC, 3 * NS_PER_S);
+	ck_assert_int_eq(lockfile_pid_trylock(lock), 0);
+	lockfile_pid_free(lock);
+	steer_reset();
+}
+
+static void another_device(struct patience *patience)
+{
+	patience->dev++;
+}
+
+static void another_inode(struct patience *patience)
+{
+	patience->ino++;
+}
+
+static void another_second(struct patience *patience)
+{
+	patience->changed.tv_sec--;
+}
+
+static void another_nanosecond(struct patience *patience)
+{
+	patience->changed.tv_nsec ^= 1;
+}
+
+static void (*const differences[])(struct patience *) = {
+	another_device, another_inode, another_second, another_nanosecond,
+};
+
+TEST_EACH(measured_second_is_that_of_the_same_file_in_every_way, differences)
+{
+	struct lockfile_pid *lock = new_lock();
+
+	steer_reset();
+	write_file(PATH, "");
+	ck_assert_int_eq(lockfile_pid_trylock(lock), BUSY);
+	differences[_i](&lock->patience);
+	steer_clock(CLOCK_MONOTONIC, NS_PER_S);
+	ck_assert_int_eq(lockfile_pid_trylock(lock), BUSY);
+	steer_clock(CLOCK_MONOTONIC, 2 * NS_PER_S);
 	ck_assert_int_eq(lockfile_pid_trylock(lock), 0);
 	lockfile_pid_free(lock);
 	steer_reset();

@@ -529,6 +529,26 @@ TEST_EACH(failure_to_remove_another_kind_is_told, failures)
 	}
 }
 
+static const int open_errors[] = { EACCES, EMFILE };
+
+TEST_EACH(directory_that_cannot_be_opened_for_a_turn_is_told, open_errors)
+{
+	for (int i = 0; i < 2; i++) {
+		struct lockfile_pid *lock = begin(i);
+		int before = count_descriptors();
+
+		make_fifo();
+		/* in place of the leftover */
+		steer_result("sys_openat", ways[i].open, -open_errors[_i]);
+		ck_assert_int_eq(lockfile_pid_trylock(lock), -open_errors[_i]);
+		ck_assert_int_eq(steer_count("sys_flock"), 0);
+		ck_assert_int_eq(count_descriptors(), before);
+		ck_assert_str_eq(list_dir("."), PATH " " TAKEOVER " ");
+		remove_takeover();
+		end(lock);
+	}
+}
+
 static const struct {
 	const char *call;
 	int nth, error;
@@ -536,6 +556,7 @@ static const struct {
 	{ "sys_write_lock", 2, ENOLCK },
 	{ "sys_unlinkat", 1, EIO },
 	{ "sys_openat", 4, EMFILE },
+	{ "sys_fstatat", 3, EIO }, /* after two looks at PATH */
 };
 
 TEST_EACH(failure_to_clear_a_leftover_is_told, file_failures)

@@ -5,11 +5,13 @@
 #include "container.h"
 #include "forge.h"
 #include "owner.h"
+#include "proc.h"
 #include "steer.h"
 #include "sys.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <linux/sched.h>
 #include <pthread.h>
 #include <sched.h>
@@ -121,6 +123,80 @@ TEST(proc_of_another_pid_namespace_is_not_asked_for_start_times)
 	ck_assert_uint_eq(self.start, 0);
 }
 
+/* Before Linux 4.1 /proc/self/status does not have the numbers that we have elsewhere. */
+TEST(proc_that_does_not_count_namespaces_is_asked_for_start_times)
+{
+	struct owner self, expected;
+
+	steer_reset();
+	owner_self(&expected);
+	steer_result("sys_pread", 1, 0);
+	owner_self(&self);
+	steer_reset();
+	ck_assert_uint_ne(self.start, 0);
+	ck_assert_uint_eq(self.start, expected.start);
+}
+
+/* What cannot be had now is told; what is refused, is unknown. */
+static const struct {
+	int error, result;
+} refused[] = {
+	{ EMFILE, -EMFILE }, { ENFILE, -ENFILE }, { ENOMEM, -ENOMEM }, { EINTR, -EINTR },
+	{ EACCES, 0 },       { EPERM, 0 },        { ENOENT, 0 },       { ENOSYS, 0 },
+};
+static const char *const questions[] = { "sys_readlinkat", "sys_openat", "sys_pread" };
+
+TEST_EACH(self_is_unknown_where_it_is_refused_and_told_where_it_is_short, refused)
+{
+	for (size_t i = 0; i < sizeof(questions) / sizeof(questions[0]); i++) {
+		struct owner self;
+
+		steer_reset();
+		steer_result(questions[i], EVERY, -refused[_i].error);
+		ck_assert_int_eq(owner_self(&self), refused[_i].result);
+		ck_assert_int_eq(self.pid, getpid());
+		ck_assert_uint_eq(self.start, 0);
+	}
+	steer_reset();
+}
+
+TEST(pidfd_whose_inode_cannot_be_read_tells_nothing)
+{
+	struct owner self;
+
+	if (!has_pidfs())
+		SKIP("needs Linux 6.9");
+	steer_reset();
+	steer_result("sys_fstat", 1, -EIO);
+	ck_assert_int_eq(owner_self(&self), 0);
+	ck_assert_int_eq(steer_count("sys_fstat"), 1);
+	ck_assert_uint_eq(self.pidfd_inode, 0);
+	ck_assert_uint_ne(self.start, 0);
+	steer_reset();
+}
+
+static const struct {
+	const char *text, *name, *value;
+} fields[] = {
+	{ "A:\ta\nB:\tb\n", "B", "b\n" },
+	{ "A:\ta\nBC:\tbc\nB:\tb\n", "B", "b\n" }, /* one whose name only starts so */
+	{ "A:\ta\nB: b\nB:\tb\n", "B", "b\n" },
+	{ "A:\tB:\tb\nB:\tc\n", "B", "c\n" },
+	{ "A:\ta\nB:\t", "B", "" },
+	{ "A:\ta\nB:", "B", NULL },
+	{ "A:\ta\nB", "B", NULL },
+	{ "A:\ta\nBC:\tbc\n", "B", NULL },
+	{ "B:\tb\n", "B", NULL }, /* the first line is the program's name */
+	{ "", "B", NULL },
+};
+
+TEST_EACH(field_of_proc_is_found_by_its_whole_name, fields)
+{
+	const char *value = proc_field(fields[_i].text, fields[_i].name);
+
+	ck_assert_pstr_eq(value, fields[_i].value);
+}
+
 TEST(inode_that_all_pidfds_share_tells_nothing)
 {
 	struct owner self;
@@ -187,6 +263,43 @@ TEST_EACH(zombie_is_dead, refusals)
 	refuse(refusals[_i]);
 	ck_assert(!owner_pid_alive(zombie.owner.pid));
 	forge_end();
+	steer_reset();
+}
+
+/* What is of interest comes after the groups, and may be cut off. */
+#define MANY_GROUPS 2000
+
+static pid_t zombie_of_many_groups(void)
+{
+	gid_t groups[MANY_GROUPS];
+	siginfo_t info;
+	pid_t pid;
+
+	for (gid_t i = 0; i < MANY_GROUPS; i++)
+		groups[i] = 100000 + i;
+	pid = fork();
+	if (pid == 0)
+		_exit(setgroups(MANY_GROUPS, groups) < 0);
+	ck_assert_int_gt(pid, 0);
+	ck_assert_int_eq(waitid(P_PID, (id_t)pid, &info, WEXITED | WNOWAIT), 0);
+	return pid;
+}
+
+TEST_EACH(zombie_of_which_too_little_is_read_is_alive_where_pidfds_are_refused, refusals)
+{
+	int status, fd;
+	pid_t pid;
+
+	SKIP_UNLESS_ROOT();
+	pid = zombie_of_many_groups();
+	refuse(refusals[_i]);
+	fd = sys_pidfd_open(pid);
+	ck_assert_int_eq(owner_pid_alive(pid), fd < 0);
+	if (fd >= 0)
+		close(fd);
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	ck_assert_int_eq(status, 0);
+	ck_assert(!owner_pid_alive(pid));
 	steer_reset();
 }
 
@@ -475,6 +588,22 @@ TEST(where_pidfds_are_refused_the_start_time_decides)
 	ck_assert_int_eq(owner_state(&living.owner, &self), OWNER_ALIVE);
 	living.owner.start--;
 	ck_assert_int_eq(owner_state(&living.owner, &self), OWNER_DEAD);
+	forge_end();
+	steer_reset();
+}
+
+TEST(process_that_was_known_by_its_pidfd_alone_is_alive_where_these_are_refused)
+{
+	struct record living = forge_living_record(), zombie = forge_zombie_record();
+	struct owner self;
+
+	owner_self(&self);
+	steer_reset();
+	self.pidfd_inode = living.owner.pidfd_inode = zombie.owner.pidfd_inode = 1;
+	living.owner.start = zombie.owner.start = 0;
+	steer_result("sys_pidfd_open", EVERY, -EPERM);
+	ck_assert_int_eq(owner_state(&living.owner, &self), OWNER_ALIVE);
+	ck_assert_int_eq(owner_state(&zombie.owner, &self), OWNER_DEAD);
 	forge_end();
 	steer_reset();
 }

@@ -438,6 +438,20 @@ TEST_EACH(link_goes_by_proc_for_no_other_reason, link_errors)
 	end(&file);
 }
 
+/* By its path, which may lead to another one by now. */
+TEST(link_to_another_file_system_is_not_supported)
+{
+	struct pidfile file = PIDFILE_NONE;
+
+	begin();
+	ck_assert_int_eq(make_unnamed(&file, 0644), 0);
+	steer_result("sys_link_fd", 1, -EXDEV);
+	ck_assert_int_eq(pidfile_link(&file, AT_FDCWD, NAME), -EOPNOTSUPP);
+	ck_assert_int_eq(steer_count("sys_link_proc"), 0);
+	assert_nothing_left();
+	end(&file);
+}
+
 /* Somebody takes our named one, not locked yet, for a leftover. */
 
 static int their_fd;
@@ -515,6 +529,23 @@ TEST(failing_named_file_removes_nobody_elses)
 	ck_assert_int_eq(make_named(&file, 0644), -EIO);
 	assert_content(NAME, "theirs\n");
 	unlink(NAME);
+	steer_reset();
+}
+
+/* Whose name is it? */
+TEST(named_file_that_cannot_be_looked_at_is_left_behind)
+{
+	struct pidfile file = PIDFILE_NONE;
+	int before;
+
+	begin();
+	before = count_descriptors();
+	steer_result("sys_fstat", EVERY, -EIO);
+	ck_assert_int_eq(make_named(&file, 0644), -EIO);
+	ck_assert_int_eq(file.descriptor.fd, -1);
+	ck_assert_int_eq(count_descriptors(), before);
+	ck_assert_int_eq(steer_count("sys_unlinkat"), 0);
+	ck_assert_int_eq(unlink(NAME), 0);
 	steer_reset();
 }
 

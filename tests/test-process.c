@@ -134,6 +134,45 @@ TEST(self_is_looked_up_once_in_each_process)
 	ck_assert_uint_eq(first.start, second.start);
 }
 
+/* By the name of this test, in a process of its own, which runs no other. */
+
+#define NO_HANDLERS "NO_HANDLERS_FOR_FORKS"
+
+int __real_pthread_atfork(void (*prepare)(void), void (*parent)(void), void (*child)(void));
+int __wrap_pthread_atfork(void (*prepare)(void), void (*parent)(void), void (*child)(void));
+int __wrap_pthread_atfork(void (*prepare)(void), void (*parent)(void), void (*child)(void))
+{
+	return getenv(NO_HANDLERS) ? ENOMEM : __real_pthread_atfork(prepare, parent, child);
+}
+
+static void start_without_handlers(void *name)
+{
+	int fd = open("/dev/null", O_WRONLY | O_CLOEXEC);
+	char program[4096] = "";
+
+	/* by its own name, as "/proc/self/exe" would be valgrind */
+	if (readlink("/proc/self/exe", program, sizeof(program) - 1) < 0)
+		_exit(1);
+	dup2(fd, STDOUT_FILENO);
+	setenv(NO_HANDLERS, "1", 1);
+	setenv("CK_RUN_CASE", name, 1);
+	execl(program, program, (char *)NULL);
+	_exit(127);
+}
+
+TEST(new_without_handlers_for_forks_says_so)
+{
+	char name[] = "new_without_handlers_for_forks_says_so";
+	struct lockfile_pid *lock = NULL;
+
+	if (!getenv(NO_HANDLERS)) {
+		ck_assert_int_eq(in_child(start_without_handlers, name), 0);
+		return;
+	}
+	ck_assert_int_eq(lockfile_pid_new(&lock, FILE_NAME), -ENOMEM);
+	ck_assert_ptr_null(lock);
+}
+
 /* Forks. */
 
 static void make(struct pidfile *file)
@@ -163,6 +202,46 @@ TEST(fork_closes_the_files_in_the_child)
 	ck_assert_int_eq(exit_status(pid), 0);
 	ck_assert(pidfile_is_of_process(&file));
 	end(&file);
+}
+
+/* What is no file of ours in particular, a place in line, say. */
+
+static void enter_other(struct descriptor *descriptor)
+{
+	ck_assert_int_eq(process_init(), 0);
+	process_lock_list();
+	process_enter(descriptor, open("/dev/null", O_RDONLY | O_CLOEXEC));
+	process_unlock_list();
+	ck_assert_int_ge(descriptor->fd, 0);
+}
+
+TEST(fork_closes_other_descriptors_in_the_child)
+{
+	struct descriptor other = DESCRIPTOR_NONE;
+	int before = count_descriptors();
+	pid_t pid;
+
+	enter_other(&other);
+	pid = fork();
+	if (pid == 0)
+		_exit(other.fd != -1 || count_descriptors() != before);
+	ck_assert_int_ge(pid, 0);
+	ck_assert_int_eq(exit_status(pid), 0);
+	ck_assert(process_entered(&other));
+	process_close(&other);
+	ck_assert_int_eq(count_descriptors(), before);
+}
+
+TEST(other_descriptors_are_not_compared_with_files)
+{
+	struct descriptor other = DESCRIPTOR_NONE;
+	struct stat st;
+
+	enter_other(&other);
+	ck_assert_int_eq(fstat(other.fd, &st), 0);
+	ck_assert(!pidfile_find_inode(st.st_dev, st.st_ino));
+	ck_assert(!pidfile_find_nonce(0));
+	process_close(&other);
 }
 
 struct expectation {

@@ -156,6 +156,27 @@ TEST(who_comes_when_the_last_one_leaves_tries_again)
 	lockfile_pid_free(holder);
 }
 
+TEST(who_comes_when_another_makes_the_line_stands_in_that)
+{
+	struct lockfile_pid *holder = held(), *lock = new_lock("x.pid");
+	struct holder other = holder_start("x.pid");
+
+	steer_reset();
+	steer_before("sys_mkfifoat", 1, holder_begin, &other);
+	begin(lock);
+	ck_assert_int_eq(steer_count("sys_mkfifoat"), 1);
+	steer_reset();
+	ck_assert_int_ge(lock->queue.fifo.fd, 0);
+	ck_assert(queue_has_others(&lock->queue));
+	holder_cancel(&other);
+	ck_assert(!queue_has_others(&lock->queue));
+	cancel(lock);
+	ck_assert_str_eq(list_dir("."), "x.pid ");
+	holder_end(&other);
+	lockfile_pid_free(lock);
+	lockfile_pid_free(holder);
+}
+
 /* For ever: somebody is stopped just then. */
 TEST(who_cannot_come_for_the_one_who_leaves_waits_without_a_line)
 {
@@ -262,6 +283,83 @@ TEST(one_who_comes_while_the_last_one_leaves_stands_in_a_line_that_has_its_name)
 		ck_assert_str_eq(list_dir("."), "x.pid ");
 	}
 	holder_end(&other);
+	lockfile_pid_free(lock);
+	lockfile_pid_free(holder);
+}
+
+/* Going along, where the names lead elsewhere */
+
+TEST(who_waits_makes_a_line_anew_that_was_removed)
+{
+	struct lockfile_pid *holder = held(), *lock = in_line();
+
+	remove_fifo(NULL);
+	continue_in_vain(lock);
+	ck_assert(exists(FIFO));
+	lockfile_pid_free(holder);
+	ck_assert(is_readable(lock, 0));
+	ck_assert_int_eq(lockfile_pid_wait_continue(lock), 0);
+	lockfile_pid_free(lock);
+}
+
+static struct lockfile_pid *in_line_in(const char *dir, struct holder *ret_holder)
+{
+	struct lockfile_pid *lock;
+
+	ck_assert_int_eq(mkdir(dir, 0755), 0);
+	lock = new_lock("d/x.pid");
+	*ret_holder = holder_start("d/x.pid");
+	ck_assert_int_eq(holder_do(ret_holder, "trylock"), 0);
+	begin(lock);
+	ck_assert_int_eq(rename(dir, "moved"), 0);
+	return lock;
+}
+
+static void expect_moved(struct lockfile_pid *lock, struct holder *holder)
+{
+	ck_assert_str_eq(list_dir("moved"), "x.pid ");
+	lockfile_pid_free(lock);
+	ck_assert_int_eq(rename("moved", "d"), 0);
+	holder_end(holder);
+	ck_assert_int_eq(rmdir("d"), 0);
+}
+
+TEST(who_waits_goes_along_to_a_directory_that_was_made_anew)
+{
+	struct holder holder;
+	struct lockfile_pid *lock = in_line_in("d", &holder);
+
+	ck_assert_int_eq(mkdir("d", 0755), 0);
+	/* it may not be the first there, for all it knows */
+	continue_in_vain(lock);
+	ck_assert(exists("d/" FIFO));
+	ck_assert_int_eq(lockfile_pid_wait_continue(lock), 0);
+	assert_content("d/x.pid", "%d\n", (int)getpid());
+	ck_assert_int_eq(lockfile_pid_unlock(lock), 0);
+	ck_assert_int_eq(rmdir("d"), 0);
+	expect_moved(lock, &holder);
+}
+
+TEST(who_waits_is_told_of_a_directory_that_is_gone)
+{
+	struct holder holder;
+	struct lockfile_pid *lock = in_line_in("d", &holder);
+
+	ck_assert_int_eq(lockfile_pid_wait_continue(lock), -ENOENT);
+	ck_assert_int_eq(lockfile_pid_wait_fd(lock), -EBADF);
+	expect_moved(lock, &holder);
+}
+
+/* The first in line has one ready. */
+TEST(a_candidate_in_line_is_no_lock)
+{
+	struct lockfile_pid *holder = held(), *lock = in_line();
+
+	ck_assert(pidfile_exists(&lock->file));
+	ck_assert_int_eq(lockfile_pid_verify(lock), LOCKFILE_PID_ERR_ROGUE_DELETION);
+	ck_assert_int_eq(lockfile_pid_fileno(lock), -EBADF);
+	ck_assert_int_eq(lockfile_pid_unlock(lock), -EINPROGRESS);
+	ck_assert_int_eq(lockfile_pid_verify(holder), 0);
 	lockfile_pid_free(lock);
 	lockfile_pid_free(holder);
 }
@@ -425,6 +523,245 @@ TEST(a_look_without_a_wake_up_judges_what_is_not_locked)
 	holder_end(&holder);
 }
 
+/* Who is watched, and how long until the next look */
+
+static void watch(struct queue *queue, pid_t pid, bool wakes)
+{
+	const struct awaited awaited = { .pid = pid, .wakes = wakes, .locked = true };
+
+	queue_watch(queue, &awaited);
+}
+
+static struct lockfile_pid *join_alone(struct queue *ret)
+{
+	struct lockfile_pid *lock = new_lock("x.pid"); /* its path */
+
+	steer_reset();
+	ck_assert_int_eq(queue_join(ret, &lock->path, false), 0);
+	return lock;
+}
+
+static void leave_alone(struct queue *queue, struct lockfile_pid *lock)
+{
+	queue_leave(queue, &lock->path, false);
+	lockfile_pid_free(lock);
+	assert_nothing_left();
+}
+
+TEST(a_holder_that_has_exited_and_still_holds_is_watched_no_longer)
+{
+	struct lockfile_pid *lock;
+	struct queue queue;
+	pid_t pid;
+
+	skip_without_pidfds();
+	lock = join_alone(&queue);
+	pid = idle_child();
+	watch(&queue, pid, true);
+	ck_assert_int_ge(queue.pidfd.fd, 0);
+	watch(&queue, pid, true);
+	ck_assert_int_ge(queue.pidfd.fd, 0);
+	ck_assert_int_eq(steer_count("sys_pidfd_open"), 1);
+	ck_assert_int_eq(kill(pid, SIGKILL), 0);
+	await_zombie(pid);
+	watch(&queue, pid, true);
+	ck_assert_int_lt(queue.pidfd.fd, 0);
+	ck_assert_int_eq(queue.pause_ms, 1000);
+	watch(&queue, pid, true);
+	ck_assert_int_lt(queue.pidfd.fd, 0);
+	ck_assert_int_eq(queue.pause_ms, 1000);
+	ck_assert_int_eq(steer_count("sys_pidfd_open"), 1);
+	ck_assert_int_eq(waitpid(pid, NULL, 0), pid);
+	leave_alone(&queue, lock);
+}
+
+TEST(a_holder_that_is_a_zombie_or_gone_by_now_is_news_once)
+{
+	struct lockfile_pid *lock;
+	struct queue queue;
+	pid_t pid;
+
+	skip_without_pidfds();
+	lock = join_alone(&queue);
+	pid = idle_child();
+	ck_assert_int_eq(kill(pid, SIGKILL), 0);
+	await_zombie(pid);
+	for (int i = 0; i < 2; i++) {
+		watch(&queue, pid, true);
+		ck_assert_int_lt(queue.pidfd.fd, 0);
+		ck_assert_int_eq(queue.pause_ms, 1);
+		watch(&queue, pid, true);
+		ck_assert_int_eq(queue.pause_ms, 1000);
+		watch(&queue, 0, true);
+		if (i == 0)
+			ck_assert_int_eq(waitpid(pid, NULL, 0), pid);
+	}
+	leave_alone(&queue, lock);
+}
+
+TEST(a_holder_of_unknown_pid_is_not_watched)
+{
+	struct lockfile_pid *lock;
+	struct queue queue;
+	pid_t pid;
+
+	skip_without_pidfds();
+	lock = join_alone(&queue);
+	pid = idle_child();
+	watch(&queue, pid, true);
+	ck_assert_int_ge(queue.pidfd.fd, 0);
+	watch(&queue, 0, true);
+	ck_assert_int_lt(queue.pidfd.fd, 0);
+	ck_assert_int_eq(queue.watched, 0);
+	ck_assert_int_eq(queue.pause_ms, 1000);
+	kill_child(pid);
+	leave_alone(&queue, lock);
+}
+
+/* A foreign one. */
+TEST(the_first_looks_often_at_a_holder_that_wakes_nobody)
+{
+	static const int pauses[] = { 1, 2, 4, 8, 16, 32, 50, 50 };
+	struct queue first, second;
+	struct lockfile_pid *lock = join_alone(&first);
+
+	ck_assert_int_eq(queue_join(&second, &lock->path, false), 0);
+	for (int i = 0; i < 2; i++) {
+		for (size_t j = 0; j < sizeof(pauses) / sizeof(pauses[0]); j++) {
+			watch(&first, getpid(), false);
+			ck_assert_int_eq(first.pause_ms, pauses[j]);
+			watch(&second, getpid(), false);
+			ck_assert_int_eq(second.pause_ms, 1000);
+		}
+		watch(&first, getpid(), true);
+		ck_assert_int_eq(first.pause_ms, 1000);
+	}
+	queue_leave(&second, &lock->path, false);
+	leave_alone(&first, lock);
+}
+
+TEST(nobody_else_is_seen_without_a_line)
+{
+	struct queue queue, other;
+	struct lockfile_pid *lock = join_alone(&queue);
+
+	ck_assert(!queue_has_others(&queue));
+	ck_assert_int_eq(queue_join(&other, &lock->path, false), 0);
+	ck_assert(queue_has_others(&queue));
+	process_close(&queue.fifo);
+	ck_assert(!queue_has_others(&queue));
+	queue_leave(&other, &lock->path, false);
+	leave_alone(&queue, lock);
+}
+
+/* PATH is free, and nobody was woken. */
+TEST(who_is_the_first_or_has_let_it_go_first_does_not_defer)
+{
+	struct lockfile_pid *holder = held(), *first = in_line(), *second = in_line();
+
+	ck_assert(!queue_defers(&second->queue, &second->path));
+	ck_assert_int_eq(unlink("x.pid"), 0);
+	ck_assert(!queue_defers(&first->queue, &first->path));
+	ck_assert(queue_defers(&second->queue, &second->path));
+	ck_assert(!queue_defers(&second->queue, &second->path));
+	lockfile_pid_free(second);
+	lockfile_pid_free(first);
+	lockfile_pid_free(holder);
+}
+
+TEST(who_is_not_the_first_lets_the_first_go_first_once)
+{
+	struct lockfile_pid *holder = held(), *first = in_line(), *second = in_line();
+
+	ck_assert_int_eq(unlink("x.pid"), 0);
+	continue_in_vain(second);
+	ck_assert(second->queue.deferred);
+	ck_assert(is_readable(first, 0));
+	ck_assert_int_eq(lockfile_pid_wait_continue(second), 0);
+	continue_in_vain(first);
+	ck_assert_int_eq(lockfile_pid_unlock(second), 0);
+	ck_assert_int_eq(lockfile_pid_wait_continue(first), 0);
+	lockfile_pid_free(second);
+	lockfile_pid_free(first);
+	lockfile_pid_free(holder);
+}
+
+/* The file that was judged is there, and locked.  Is it as it was? */
+
+static void another_inode(struct queue *queue)
+{
+	queue->awaited.ino++;
+}
+
+static void another_second(struct queue *queue)
+{
+	queue->awaited.changed.tv_sec--;
+}
+
+static void another_nanosecond(struct queue *queue)
+{
+	queue->awaited.changed.tv_nsec ^= 1;
+}
+
+static void unlocked_before(struct queue *queue)
+{
+	queue->awaited.locked = false;
+}
+
+static void foreign_before(struct queue *queue)
+{
+	queue->awaited.wakes = false;
+}
+
+static void unreadable(struct queue *queue)
+{
+	(void)queue;
+	steer_result("sys_openat", 1, -EACCES);
+}
+
+static void unlocked(struct queue *queue)
+{
+	(void)queue;
+	steer_result("sys_is_write_locked", 1, false);
+}
+
+static void unlockable(struct queue *queue)
+{
+	(void)queue;
+	steer_result("sys_is_write_locked", 1, -EIO);
+}
+
+static void gone(struct queue *queue)
+{
+	(void)queue;
+	steer_result("sys_fstatat", 1, -ENOENT);
+}
+
+static void (*const news[])(struct queue *) = {
+	another_inode, another_second, another_nanosecond, unlocked_before, foreign_before,
+	unreadable,    unlocked,       unlockable,         gone,
+};
+
+TEST_EACH(a_look_without_a_wake_up_sees_each_change, news)
+{
+	struct lockfile_pid *holder, *lock;
+	int descriptors;
+
+	skip_without_pidfds();
+	holder = held();
+	lock = in_line();
+	steer_reset();
+	ck_assert(queue_sees_no_change(&lock->queue, &lock->path));
+	steer_reset();
+	descriptors = count_descriptors();
+	news[_i](&lock->queue);
+	ck_assert(!queue_sees_no_change(&lock->queue, &lock->path));
+	steer_reset();
+	ck_assert_int_eq(count_descriptors(), descriptors);
+	lockfile_pid_free(lock);
+	lockfile_pid_free(holder);
+}
+
 /* Waking */
 
 /* Bytes that nobody came to read; the last one is no news to those in line. */
@@ -453,6 +790,25 @@ TEST(a_line_that_is_full_of_bytes_wakes_all_the_same)
 	fill(lock);
 	ck_assert_int_eq(epoll_wait(lockfile_pid_wait_fd(lock), &event, 1, 0), 0);
 	steer_reset();
+	lockfile_pid_free(holder);
+	ck_assert_int_eq(steer_count("sys_write"), 2);
+	steer_reset();
+	ck_assert(is_readable(lock, 0));
+	ck_assert_int_eq(lockfile_pid_wait_continue(lock), 0);
+	lockfile_pid_free(lock);
+}
+
+/* Between our two calls, by those in line. */
+TEST(a_line_that_was_full_and_is_emptied_meanwhile_wakes_all_the_same)
+{
+	struct lockfile_pid *holder = held(), *lock = new_lock("x.pid");
+
+	steer_reset();
+	steer_result("sys_timer_set", EVERY, 0); /* it would wake as well */
+	begin(lock);
+	ck_assert(!is_readable(lock, 0));
+	steer_result("sys_write", 1, -EAGAIN);
+	steer_result("sys_read", 1, -EAGAIN);
 	lockfile_pid_free(holder);
 	ck_assert_int_eq(steer_count("sys_write"), 2);
 	steer_reset();
@@ -581,6 +937,73 @@ TEST(a_line_of_another_user_in_a_sticky_directory_is_not_used)
 	lockfile_pid_free(lock);
 }
 
+/* Who may stand in whose line? */
+
+#define US   12345
+#define THEM 12346
+
+static const struct {
+	uid_t fifo, dir;
+	mode_t mode;
+	bool stands;
+} standings[] = {
+	{ US, 0, 01777, true },     /* ours */
+	{ US, THEM, 01777, true },
+	{ THEM, THEM, 0777, true }, /* we can remove it, */
+	{ 0, 0, 0777, true },
+	{ THEM, US, 01777, true },  /* even here */
+	{ 0, US, 01777, true },
+	{ THEM, THEM, 01777, false },
+	{ THEM, 0, 01777, false },
+	{ 0, 0, 01777, false },
+};
+
+static struct lockfile_pid *lay_line(int row)
+{
+	ck_assert_int_eq(chmod(".", standings[row].mode), 0);
+	ck_assert_int_eq(chown(".", standings[row].dir, 0), 0);
+	ck_assert_int_eq(mkfifo(FIFO, 0600), 0);
+	ck_assert_int_eq(chown(FIFO, standings[row].fifo, 0), 0);
+	steer_reset();
+	steer_result("sys_geteuid", EVERY, US);
+	return new_lock("x.pid");
+}
+
+TEST_EACH(a_line_is_stood_in_by_whom_it_cannot_bind, standings)
+{
+	struct lockfile_pid *holder, *lock;
+
+	SKIP_UNLESS_ROOT();
+	holder = held();
+	lock = lay_line(_i);
+	begin(lock);
+	ck_assert_int_eq(lock->queue.fifo.fd >= 0, standings[_i].stands);
+	cancel(lock);
+	ck_assert_int_eq(exists(FIFO), !standings[_i].stands);
+	unlink(FIFO);
+	steer_reset();
+	lockfile_pid_free(lock);
+	lockfile_pid_free(holder);
+}
+
+/* In a directory that may be sticky, for all we know. */
+TEST(a_line_of_another_user_in_a_directory_that_cannot_be_looked_at_is_not_used)
+{
+	struct queue queue = QUEUE_NONE;
+	struct lockfile_pid *lock;
+
+	SKIP_UNLESS_ROOT();
+	lock = lay_line(2);
+	steer_result("sys_fstat", 3, -EIO); /* after those of the directory and the FIFO */
+	ck_assert_int_eq(queue_join(&queue, &lock->path, false), 0);
+	ck_assert_int_lt(queue.fifo.fd, 0);
+	ck_assert_int_eq(steer_count("sys_fstat"), 3);
+	queue_leave(&queue, &lock->path, false);
+	ck_assert_int_eq(unlink(FIFO), 0);
+	steer_reset();
+	lockfile_pid_free(lock);
+}
+
 /* Another thread wants the list of descriptors, as it does before it forks. */
 static struct {
 	pthread_t thread;
@@ -641,7 +1064,7 @@ static const struct {
 } homes[] = {
 	{ 0755, USER, USER, 0600 }, { 0700, USER, USER, 0600 },  { 0775, USER, USER, 0660 },
 	{ 0777, USER, USER, 0666 }, { 01755, USER, 0, 0600 },    { 01777, USER, 0, 0666 },
-	{ 0755, 0, 0, 0600 },       { 02755, USER, USER, 0600 },
+	{ 0755, 0, 0, 0600 },       { 02755, USER, USER, 0600 },  { 0703, 0, 0, 0606 },
 };
 
 TEST_EACH(the_line_that_root_makes_is_of_whose_directory_it_is, homes)
@@ -891,6 +1314,23 @@ TEST(an_interruption_is_told_only_where_there_are_handlers)
 	steer_result("sys_has_signal_handlers", EVERY, true);
 	steer_result("sys_epoll_wait", 2, -EINTR);
 	ck_assert_int_eq(lockfile_pid_lock(lock), -EINTR);
+	steer_reset();
+	ck_assert_str_eq(list_dir("."), "x.pid ");
+	lockfile_pid_free(lock);
+	lockfile_pid_free(holder);
+}
+
+/* By another thread; what was there to be interrupted for may be gone by now. */
+TEST(a_handler_that_was_installed_in_our_sleep_is_one)
+{
+	struct lockfile_pid *holder = held(), *lock = new_lock("x.pid");
+
+	steer_reset();
+	steer_result("sys_has_signal_handlers", 1, false);
+	steer_result("sys_has_signal_handlers", 2, true);
+	steer_result("sys_epoll_wait", 2, -EINTR);
+	ck_assert_int_eq(lockfile_pid_lock(lock), -EINTR);
+	ck_assert_int_eq(steer_count("sys_has_signal_handlers"), 2);
 	steer_reset();
 	ck_assert_str_eq(list_dir("."), "x.pid ");
 	lockfile_pid_free(lock);

@@ -17,8 +17,10 @@
 #include <lockfile-pid.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -130,6 +132,16 @@ static void replace_it_by_a_fifo(void)
 	ck_assert_int_eq(mkfifo(PATH, 0700), 0);
 }
 
+static void replace_it_by_a_socket(void)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX, .sun_path = PATH };
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	remove_it();
+	ck_assert_int_eq(bind(fd, (struct sockaddr *)&address, sizeof(address)), 0);
+	close(fd);
+}
+
 static void replace_it_by_a_link(void)
 {
 	ck_assert_int_eq(rename(PATH, "moved"), 0);
@@ -151,6 +163,7 @@ static void (*const changes[])(void) = {
 	append_to_it,
 	replace_it_by_a_directory,
 	replace_it_by_a_fifo,
+	replace_it_by_a_socket,
 	replace_it_by_a_link,
 };
 
@@ -243,6 +256,101 @@ TEST_EACH(directory_that_is_gone_took_the_lock_with_it, gone)
 	}
 }
 
+/* On another file system than before, which has a file of that name: this process's. */
+TEST(file_of_that_name_on_another_device_is_not_ours)
+{
+	struct lockfile_pid *lock;
+
+	steer_reset();
+	ck_assert_int_eq(mkdir("there", 0700), 0);
+	ck_assert_int_eq(symlink("there", "d"), 0);
+	ck_assert_int_eq(lockfile_pid_new(&lock, "d/status"), 0);
+	ck_assert_int_eq(lockfile_pid_trylock(lock), 0);
+	close(lock->file.descriptor.fd);
+	ck_assert_int_eq(unlink("d"), 0);
+	ck_assert_int_eq(symlink("/proc/self", "d"), 0);
+	ck_assert_int_eq(lockfile_pid_verify(lock), ROGUE);
+	ck_assert_int_eq(lockfile_pid_unlock(lock), ROGUE);
+	assert_content("there/status", "%d\n", (int)getpid());
+	lockfile_pid_free(lock);
+	ck_assert_int_eq(unlink("there/status"), 0);
+	ck_assert_int_eq(unlink("d"), 0);
+	ck_assert_int_eq(rmdir("there"), 0);
+}
+
+/* Nothing can be said in it then, not even that we let go. */
+TEST(free_without_descriptor_and_directory_leaves_the_file_as_it_is)
+{
+	int before = count_descriptors();
+	struct lockfile_pid *lock;
+
+	steer_reset();
+	ck_assert_int_eq(mkdir("d", 0700), 0);
+	ck_assert_int_eq(lockfile_pid_new(&lock, "d/" PATH), 0);
+	ck_assert_int_eq(lockfile_pid_set_inheritable(lock, 1), 0);
+	ck_assert_int_eq(lockfile_pid_trylock(lock), 0);
+	close(lock->file.descriptor.fd);
+	ck_assert_int_eq(rename("d", "moved"), 0);
+	steer_reset();
+	lockfile_pid_free(lock);
+	ck_assert_int_eq(steer_count("sys_fsetxattr"), 0);
+	ck_assert_int_eq(count_descriptors(), before);
+	assert_content("moved/" PATH, "%d\n", (int)getpid());
+	ck_assert_str_eq(list_dir("moved"), PATH " ");
+	ck_assert_int_eq(unlink("moved/" PATH), 0);
+	ck_assert_int_eq(rmdir("moved"), 0);
+}
+
+/* The mark is there, so that the next one takes it over. */
+static const struct {
+	const char *call;
+	int error;
+} obstacles[] = { { "sys_is_write_locked", EIO }, { "sys_unlinkat", EPERM } };
+
+TEST_EACH(inheritable_file_that_free_cannot_remove_is_stale, obstacles)
+{
+	struct lockfile_pid *lock = begin(4);
+	pid_t pid;
+
+	if (!lock->file.has_attribute) {
+		end(lock);
+		SKIP("no user attributes here");
+	}
+	steer_reset();
+	steer_result(obstacles[_i].call, 1, -obstacles[_i].error);
+	lockfile_pid_free(lock);
+	steer_reset();
+	ck_assert_str_eq(list_dir("."), PATH " ");
+	ck_assert_int_eq(lockfile_pid_new(&lock, PATH), 0);
+	ck_assert_int_eq(lockfile_pid_check(lock, &pid), LOCKFILE_PID_ERR_PROCESS_DEAD);
+	ck_assert_int_eq(lockfile_pid_trylock(lock), 0);
+	end(lock);
+}
+
+TEST_EACH(who_holds_is_told_and_who_has_lost_it_locks_anew, ways)
+{
+	struct lockfile_pid *lock = begin(_i);
+
+	ck_assert_int_eq(lockfile_pid_trylock(lock), BUSY);
+	ck_assert_int_eq(lockfile_pid_timedlock(lock, 1), -EDEADLK);
+	ck_assert_int_eq(lockfile_pid_wait_begin(lock), -EDEADLK);
+	ck_assert_int_eq(lockfile_pid_verify(lock), 0);
+	remove_it();
+	ck_assert_int_eq(lockfile_pid_trylock(lock), 0);
+	ck_assert_int_eq(lockfile_pid_verify(lock), 0);
+	ck_assert_int_eq(lockfile_pid_unlock(lock), 0);
+	end(lock);
+}
+
+TEST(without_descriptor_there_is_no_number_to_tell)
+{
+	struct lockfile_pid *lock = begin(1);
+
+	ck_assert_int_eq(lockfile_pid_verify(lock), 0);
+	ck_assert_int_eq(lockfile_pid_fileno(lock), -EBADF);
+	end(lock);
+}
+
 /* It vanishes between the check and the removal. */
 
 static void act(void *action)
@@ -279,6 +387,7 @@ static void (*const vanishings[])(void) = {
 	replace_it,
 	replace_it_by_a_directory,
 	replace_it_by_a_fifo,
+	replace_it_by_a_socket,
 	replace_it_by_a_link_to_nothing,
 	replace_it_by_a_link,
 };
@@ -412,5 +521,51 @@ TEST(file_is_removed_before_its_lock_is_let_go)
 	steer_reset();
 	ck_assert_int_eq(lockfile_pid_unlock(lock), 0);
 	ck_assert_str_eq(steer_trace(), "openat lseek fstatat pread unlinkat fstatat close close ");
+	end(lock);
+}
+
+/* A failure of must_unlock: what it says, and that it aborts. */
+
+#define ABORTED 77
+
+static void leave(int signal)
+{
+	(void)signal;
+	_exit(ABORTED);
+}
+
+static void must_unlock(void *lock)
+{
+	int fd = open("said", O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
+
+	signal(SIGABRT, leave);
+	dup2(fd, STDERR_FILENO);
+	lockfile_pid_must_unlock(lock);
+}
+
+TEST_EACH(must_unlock_of_what_is_held_unlocks, ways)
+{
+	struct lockfile_pid *lock = begin(_i);
+
+	lockfile_pid_must_unlock(lock);
+	ck_assert_int_eq(lockfile_pid_verify(lock), ROGUE);
+	end(lock);
+}
+
+TEST(must_unlock_says_why_and_aborts)
+{
+	struct lockfile_pid *lock = begin(0);
+
+	ck_assert_int_eq(in_child(must_unlock, lock), ABORTED);
+	/* the child does not hold it */
+	ck_assert_str_eq(read_file("said"),
+	                 "lockfile-pid: cannot unlock " PATH ": the lock file is not ours: "
+	                 "removed, replaced or never held\n");
+	ck_assert_int_eq(lockfile_pid_verify(lock), 0);
+	ck_assert_int_eq(unlink("said"), 0);
+	ck_assert_int_eq(in_child(must_unlock, NULL), ABORTED);
+	ck_assert_str_eq(read_file("said"),
+	                 "lockfile-pid: cannot unlock (null): Invalid argument\n");
+	ck_assert_int_eq(unlink("said"), 0);
 	end(lock);
 }

@@ -12,6 +12,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <lockfile-pid.h>
 #include <stdio.h>
 #include <string.h>
@@ -252,6 +253,63 @@ TEST(link_with_a_name_too_long_is_none_of_theirs)
 	ck_assert_int_eq(check_path(PATH, 0), INVALID);
 	ck_assert_int_eq(trylock_path(PATH), INVALID);
 	unlink(PATH);
+}
+
+/* Longer than this system has them; nothing of it is looked at. */
+TEST(link_that_does_not_fit_is_none_of_theirs)
+{
+	begin(0);
+	forge_foreign(TARGET, 1);
+	ck_assert_int_eq(symlink(TARGET, PATH), 0);
+	steer_watch_opens(TARGET);
+	steer_result("sys_readlinkat", EVERY, PATH_MAX);
+	ck_assert_int_eq(check_path(PATH, 0), INVALID);
+	ck_assert_int_eq(trylock_path(PATH), INVALID);
+	ck_assert_int_eq(steer_opens(), 0);
+	steer_reset();
+	unlink(PATH);
+	unlink(TARGET);
+}
+
+/* It may be had under its own name, by who knows nothing of the link. */
+TEST_EACH(link_to_a_lock_file_of_ours_is_left_alone, ways)
+{
+	struct record record = forge_dead_record();
+
+	begin(ways[_i]);
+	forge_file(TARGET, &record);
+	ck_assert_int_eq(symlink(TARGET, PATH), 0);
+	ck_assert_int_eq(check_path(PATH, 0), INVALID);
+	ck_assert_int_eq(trylock_path(PATH), INVALID);
+	assert_content(TARGET, "%d\n", (int)record.owner.pid);
+	ck_assert_str_eq(list_dir("."), "x.pid x.pid-123 ");
+	unlink(PATH);
+	unlink(TARGET);
+	steer_reset();
+}
+
+static const struct {
+	const char *call;
+	int nth, error;
+} look_failures[] = {
+	{ "sys_openat", 2, EMFILE }, { "sys_fstat", 1, EIO },    { "sys_readlinkat", 1, EIO },
+	{ "sys_fstatat", 2, EIO },   { "sys_openat", 3, EMFILE }, { "sys_fstat", 2, EIO },
+};
+
+TEST_EACH(failure_to_look_at_link_or_target_is_told, look_failures)
+{
+	int before = count_descriptors();
+
+	begin(0);
+	forge_foreign(TARGET, 1);
+	ck_assert_int_eq(symlink(TARGET, PATH), 0);
+	steer_result(look_failures[_i].call, look_failures[_i].nth, -look_failures[_i].error);
+	ck_assert_int_eq(check_path(PATH, 0), -look_failures[_i].error);
+	ck_assert_int_eq(count_descriptors(), before);
+	steer_reset();
+	ck_assert_int_eq(check_path(PATH, 1), BUSY);
+	unlink(PATH);
+	unlink(TARGET);
 }
 
 /* Things move while it is judged and replaced. */

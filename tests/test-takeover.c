@@ -606,6 +606,68 @@ TEST_EACH(rename_that_claims_to_have_failed_has_succeeded, ways)
 	end(lock);
 }
 
+static const struct {
+	const char *call;
+	int nth;
+} last_judgements[] = { { "sys_is_write_locked", 2 }, { "sys_pread", 2 } };
+
+/* The second one, with the right to replace. */
+TEST_EACH(failing_judgement_with_the_right_is_an_error, last_judgements)
+{
+	struct lockfile_pid *lock = begin(0);
+	int before = count_descriptors();
+
+	forge_stale();
+	steer_result(last_judgements[_i].call, last_judgements[_i].nth, -EIO);
+	ck_assert_int_eq(lockfile_pid_trylock(lock), -EIO);
+	ck_assert_str_eq(list_dir("."), PATH " ");
+	ck_assert_int_eq(count_descriptors(), before);
+	steer_reset();
+	ck_assert_int_eq(lockfile_pid_trylock(lock), 0);
+	end(lock);
+}
+
+TEST(stale_file_is_not_replaced_without_the_spare)
+{
+	struct lockfile_pid *lock = begin(0);
+
+	forge_stale();
+	ck_assert_int_eq(lockfile_pid_set_inheritable(lock, 1), 0);
+	steer_result("sys_pwrite", EVERY, -ENOSPC);
+	do_before("sys_link_fd", EVERY, assert_path_is_there);
+	ck_assert_int_eq(lockfile_pid_trylock(lock), -ENOSPC);
+	ck_assert_int_eq(acted, 0);
+	ck_assert_str_eq(list_dir("."), PATH " ");
+	steer_reset();
+	ck_assert_int_eq(lockfile_pid_trylock(lock), 0);
+	end(lock);
+}
+
+static const struct lockfile_pid *linking;
+
+static void link_it(void)
+{
+	char self[32];
+
+	snprintf(self, sizeof(self), "/proc/self/fd/%d", linking->file.descriptor.fd);
+	ck_assert_int_eq(linkat(AT_FDCWD, self, AT_FDCWD, PATH, AT_SYMLINK_FOLLOW), 0);
+}
+
+TEST(link_that_claims_to_have_failed_has_succeeded)
+{
+	struct lockfile_pid *lock = begin(0);
+
+	linking = lock;
+	do_before("sys_link_fd", 1, link_it);
+	steer_result("sys_link_fd", 1, -EEXIST);
+	ck_assert_int_eq(lockfile_pid_trylock(lock), 0);
+	ck_assert_int_eq(acted, 1);
+	ck_assert_int_eq(steer_count("sys_link_fd"), 1);
+	ck_assert_int_eq(lockfile_pid_verify(lock), 0);
+	ck_assert_str_eq(list_dir("."), PATH " ");
+	end(lock);
+}
+
 TEST_EACH(what_is_removed_by_hand_at_once_is_not_had, ways)
 {
 	struct lockfile_pid *lock = begin(ways[_i]);

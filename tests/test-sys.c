@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What the seam adds to system calls, with answers that the kernel itself gives. */
+#include <config.h>
+
+#include "filter.h"
+#include "steer.h"
+#include "sys.h"
+#include "world.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdint.h>
+
+/* Sandboxes that know no such locks; the other way to say that somebody has one. */
+static const struct {
+	int error, result;
+} refusals[] = {
+	{ EINVAL, -ENOTSUP }, { EACCES, -EAGAIN }, { EAGAIN, -EAGAIN },
+	{ ENOLCK, -ENOLCK },  { EINTR, -EINTR },
+};
+
+static void be_refused(void *argument)
+{
+	int row = *(int *)argument, expected = refusals[row].result;
+	int fd = open("x", O_CREAT | O_RDWR | O_CLOEXEC, 0600);
+	int r = refuse_ofd_locks(refusals[row].error);
+
+	if (r < 0)
+		_exit(-r);
+	REQUIRE(sys_write_lock(fd) == expected);
+	REQUIRE(sys_is_write_locked(fd) == expected);
+	REQUIRE(sys_lock_byte(fd, F_RDLCK, 0) == expected);
+	REQUIRE(sys_is_byte_locked(fd, 0) == expected);
+	REQUIRE(sys_unlock_bytes(fd) == expected);
+	close(fd);
+}
+
+TEST_EACH(refused_locks_are_told_in_our_words, refusals)
+{
+	int r;
+
+	steer_reset();
+	r = in_child(be_refused, &_i);
+	ck_assert_int_eq(unlink("x"), 0);
+	if (r > 1)
+		SKIP("cannot filter system calls: error %d", r);
+	ck_assert_int_eq(r, 0);
+}
+
+/* Which signals are handled */
+
+static void handle(int signal)
+{
+	(void)signal;
+}
+
+static const struct {
+	int signal;
+	void (*action)(int);
+	bool counts;
+} actions[] = {
+	{ SIGUSR1, SIG_DFL, false }, { SIGUSR1, SIG_IGN, false }, { SIGUSR1, handle, true },
+	{ SIGCHLD, handle, true },   { SIGSEGV, handle, false },  { SIGBUS, handle, false },
+	{ SIGFPE, handle, false },   { SIGILL, handle, false },   { SIGTRAP, handle, false },
+	{ SIGABRT, handle, false },  { SIGSYS, handle, false },
+};
+
+static void act(void *argument)
+{
+	int row = *(int *)argument;
+
+	for (int i = 1; i <= SIGRTMAX; i++)
+		signal(i, SIG_DFL);
+	REQUIRE(!sys_has_signal_handlers());
+	signal(actions[row].signal, actions[row].action);
+	REQUIRE(sys_has_signal_handlers() == actions[row].counts);
+}
+
+TEST_EACH(handlers_count_but_those_of_faults, actions)
+{
+	steer_reset();
+	ck_assert_int_eq(in_child(act, &_i), 0);
+}
+
+TEST(handler_of_the_last_signal_counts)
+{
+	steer_reset();
+	signal(SIGRTMAX, handle);
+	ck_assert(sys_has_signal_handlers());
+	signal(SIGRTMAX, SIG_DFL);
+}
+
+TEST(memory_that_cannot_be_had_is_none)
+{
+	bool wiped = true;
+
+	steer_reset();
+	ck_assert_ptr_null(sys_map_wiped(SIZE_MAX / 2, &wiped));
+	ck_assert(wiped);
+}
+
+TEST(type_of_no_file_system_is_an_error)
+{
+	unsigned long type = 42;
+
+	steer_reset();
+	ck_assert_int_eq(sys_fstatfs_type(-1, &type), -EBADF);
+	ck_assert_uint_eq(type, 42);
+}
