@@ -260,8 +260,6 @@ static int judge_regular(const struct judge *judge, struct judged *judged, int d
 	struct stat st;
 	int fd = open_regular(dirfd, judge->path->name, &st);
 
-	if (fd == -ENOENT)
-		return VERDICT_FREE;
 	if (fd < 0)
 		return fd == -EACCES ? VERDICT_BUSY : fd;
 	judged->fd = fd;
@@ -299,7 +297,7 @@ static int open_link(struct judged *judged, int dirfd, const struct path *path, 
 
 	judged->fd = sys_openat(dirfd, path->name, O_PATH | O_NOFOLLOW, 0);
 	if (judged->fd < 0)
-		return judged->fd == -ENOENT ? -EAGAIN : judged->fd;
+		return judged->fd;
 	r = sys_fstat(judged->fd, ret);
 	if (r < 0)
 		return r;
@@ -333,7 +331,7 @@ static int judge_link(const struct judge *judge, struct judged *judged, int dirf
 		return VERDICT_ALIEN;
 	r = open_regular(dirfd, judged->target, &st);
 	if (r < 0)
-		return r == -EACCES ? VERDICT_BUSY : r == -ENOENT ? -EAGAIN : r;
+		return r == -EACCES ? VERDICT_BUSY : r;
 	judged->target_fd = r;
 	judged->target_dev = st.st_dev;
 	judged->target_ino = st.st_ino;
@@ -365,6 +363,7 @@ int verdict_judge(struct judged *ret, int dirfd, const struct judge *judge)
 	for (int look = 0; r == -EAGAIN && look < LOOKS; look++) {
 		*ret = (struct judged){ .fd = -1, .target_fd = -1 };
 		r = judge_once(judge, ret, dirfd);
+		/* it vanished while it was judged */
 		if (is_removed(r))
 			r = -EAGAIN;
 		if (r < 0)
