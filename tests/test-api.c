@@ -348,6 +348,15 @@ TEST_EACH(strerror_is_never_without_words, any_error)
 		ck_assert_str_ne(text, lockfile_pid_strerror(own_errors[i]));
 }
 
+TEST(strerror_calls_success_and_what_is_no_error_by_name)
+{
+	static const int no_errors[] = { 1, ENOENT, INT_MAX, INT_MIN, -4096, -10000 };
+
+	ck_assert_str_eq(lockfile_pid_strerror(0), "success");
+	for (size_t i = 0; i < ROWS(no_errors); i++)
+		ck_assert_str_eq(lockfile_pid_strerror(no_errors[i]), "unknown error");
+}
+
 TEST(version_is_that_of_the_header)
 {
 	char version[32];

@@ -245,8 +245,13 @@ static void another_nanosecond(struct patience *patience)
 	patience->changed.tv_nsec ^= 1;
 }
 
+static void never_seen(struct patience *patience)
+{
+	patience->since_ns = 0;
+}
+
 static void (*const differences[])(struct patience *) = {
-	another_device, another_inode, another_second, another_nanosecond,
+	another_device, another_inode, another_second, another_nanosecond, never_seen,
 };
 
 TEST_EACH(measured_second_is_that_of_the_same_file_in_every_way, differences)

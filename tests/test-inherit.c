@@ -354,6 +354,20 @@ TEST(a_full_disk_does_not_keep_who_adopted_from_unlocking)
 	end();
 }
 
+TEST(the_spare_is_kept_while_another_keeps_the_right)
+{
+	int right;
+
+	begin(0);
+	right = hold_right();
+	ck_assert_int_eq(family_do(PARENT, lockfile_pid_unlock), -EAGAIN);
+	close(right);
+	unlink(TAKEOVER);
+	ck_assert_int_eq(family_do(PARENT, unlock_on_full_disk), 0);
+	assert_free();
+	end();
+}
+
 /* There is no file without a name then, and none can be in store. */
 TEST(without_o_tmpfile_the_holder_on_a_full_disk_stays_one)
 {
@@ -518,6 +532,21 @@ TEST(free_marks_no_file_of_another_acquisition)
 }
 
 static const bool either[] = { false, true };
+
+/* The spare is closed, and the lock file if it is open yet; nothing else is opened or closed. */
+TEST_EACH(free_leaks_no_descriptor, either)
+{
+	int before;
+
+	begin(0);
+	family_fork(PARENT, CHILD);
+	if (either[_i])
+		close_of(PARENT);
+	before = family_do(PARENT, family_count_descriptors);
+	free_of(PARENT);
+	ck_assert_int_eq(family_do(PARENT, family_count_descriptors), before - (either[_i] ? 1 : 2));
+	end();
+}
 
 TEST_EACH(free_removes_a_file_of_ours_only, either)
 {
