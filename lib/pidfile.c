@@ -206,8 +206,7 @@ int pidfile_make_named(struct pidfile *file, int dirfd, const char *name, mode_t
 	if (is_removed(r))      /* somebody took it for a leftover */
 		r = -EAGAIN;
 	if (r < 0) {
-		if (r != -EAGAIN)
-			unlink_if_locked(file, dirfd, name);
+		unlink_if_locked(file, dirfd, name);
 		pidfile_close(file, true);
 	}
 	return r;
