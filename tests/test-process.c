@@ -780,3 +780,18 @@ TEST(unknown_numbers_and_inodes_are_nobodys)
 	ck_assert(!pidfile_find_inode(file.dev + 1, file.ino));
 	end(&file);
 }
+
+/* The list has descriptors of other kinds too, whose memory is not to be taken for that of a file. */
+TEST(what_is_no_file_has_neither_number_nor_inode)
+{
+	struct pidfile none = { .dev = 1, .ino = 2, .nonce = 3 };
+	int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+
+	ck_assert_int_eq(process_init(), 0);
+	process_lock_list();
+	process_enter(&none.descriptor, fd);
+	process_unlock_list();
+	ck_assert(!pidfile_find_nonce(3));
+	ck_assert(!pidfile_find_inode(1, 2));
+	process_close(&none.descriptor);
+}

@@ -152,15 +152,19 @@ TEST_EACH(descriptor_that_was_closed_is_not_ours, attributes)
 TEST_EACH(number_of_another_file_is_not_ours_and_never_closed, attributes)
 {
 	struct pidfile *file = make_with(attributes[_i]);
-	int fd = file->descriptor.fd, other = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	int fd = file->descriptor.fd, other;
 
+	write_file("other", "content\n");
+	other = open("other", O_RDWR | O_CLOEXEC);
 	ck_assert_int_eq(dup3(other, fd, O_CLOEXEC), fd);
 	ck_assert(!pidfile_has_fd(file));
 	pidfile_empty(file);
+	assert_content("other", "content\n");
 	end(file);
 	ck_assert_int_ge(fcntl(fd, F_GETFD), 0);
 	close(fd);
 	close(other);
+	unlink("other");
 }
 
 /* The number is by now that of the same file, but opened by others: theirs to close. */

@@ -8,6 +8,7 @@
 #include "common.h"
 #include "forge.h"
 #include "handle.h"
+#include "lock.h"
 #include "process.h"
 #include "steer.h"
 #include "sys.h"
@@ -364,6 +365,21 @@ TEST_EACH(path_is_judged_again_with_the_right_to_replace, claims)
 	ck_assert_int_eq(acted, 1);
 	assert_content(PATH, "1\n");
 	ck_assert_str_eq(list_dir("."), PATH " ");
+	remove_path();
+	end(lock);
+}
+
+/* Whoever waits is to know for whom. */
+TEST_EACH(holder_that_came_before_the_right_is_told, claims)
+{
+	struct lockfile_pid *lock = begin(claims[_i].way);
+	struct awaited holder;
+
+	forge_stale();
+	do_before(claims[_i].call, claims[_i].nth, become_alive);
+	ck_assert_int_eq(lock_acquire(lock, &holder), BUSY);
+	ck_assert_int_eq(acted, 1);
+	ck_assert_int_eq(holder.pid, 1);
 	remove_path();
 	end(lock);
 }
