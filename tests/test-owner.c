@@ -8,6 +8,7 @@
 #include "proc.h"
 #include "steer.h"
 #include "sys.h"
+#include "world.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -19,6 +20,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -209,6 +211,55 @@ TEST(inode_that_all_pidfds_share_tells_nothing)
 	steer_reset();
 }
 
+/* The calls by which we look ourselves up, each that can fail for lack of something. */
+static const struct {
+	const char *call;
+	int nth;
+} readings[] = {
+	{ "sys_readlinkat", 1 }, { "sys_readlinkat", 2 },   { "sys_readlinkat", 3 },
+	{ "sys_openat", 1 },     { "sys_openat", 2 },       { "sys_openat", 3 },
+	{ "sys_pidfd_open", 1 }, { "sys_fstatfs_type", 1 }, { "sys_pread", 1 },
+	{ "sys_pread", 2 },      { "sys_pread", 3 },
+};
+
+TEST_EACH(what_is_short_now_is_told, readings)
+{
+	static const int errors[] = { EMFILE, ENFILE, ENOMEM, EINTR };
+	int before = count_descriptors();
+	struct owner self;
+
+	for (size_t i = 0; i < sizeof(errors) / sizeof(errors[0]); i++) {
+		steer_reset();
+		steer_result(readings[_i].call, readings[_i].nth, -errors[i]);
+		ck_assert_int_eq(owner_self(&self), -errors[i]);
+	}
+	steer_reset();
+	ck_assert_int_eq(count_descriptors(), before);
+}
+
+TEST_EACH(what_is_refused_for_good_is_unknown, readings)
+{
+	struct owner self;
+
+	steer_reset();
+	steer_result(readings[_i].call, readings[_i].nth, -EACCES);
+	ck_assert_int_eq(owner_self(&self), 0);
+	steer_reset();
+}
+
+TEST(inode_that_cannot_be_read_is_unknown)
+{
+	struct owner self;
+
+	if (!has_pidfs())
+		SKIP("needs Linux 6.9");
+	steer_reset();
+	steer_result("sys_fstat", EVERY, -EACCES);
+	ck_assert_int_eq(owner_self(&self), 0);
+	ck_assert_uint_eq(self.pidfd_inode, 0);
+	steer_reset();
+}
+
 TEST(descriptors_do_not_leak)
 {
 	pid_t dead = dead_pid();
@@ -390,6 +441,23 @@ TEST_EACH(number_of_a_thread_is_dead_on_every_kernel, thread_errors)
 	steer_no_proc(); /* which would tell as well */
 	ck_assert(!owner_pid_alive(tid));
 	end_child(pid);
+	steer_reset();
+}
+
+TEST(process_that_pidfds_know_nothing_of_is_dead_whatever_else_is_said)
+{
+	steer_reset();
+	steer_result("sys_pidfd_open", EVERY, -ESRCH);
+	steer_result("sys_kill", EVERY, -EPERM);
+	ck_assert(!owner_pid_alive(1));
+	steer_reset();
+}
+
+TEST(process_whose_pidfd_cannot_be_asked_is_alive)
+{
+	steer_reset();
+	steer_result("sys_poll", EVERY, -ENOMEM);
+	ck_assert(owner_pid_alive(getpid()));
 	steer_reset();
 }
 
@@ -608,6 +676,23 @@ TEST(process_that_was_known_by_its_pidfd_alone_is_alive_where_these_are_refused)
 	steer_reset();
 }
 
+/* Its clock is another, so that its start time says nothing. */
+TEST(process_of_another_clock_whose_inode_cannot_be_read_is_alive)
+{
+	struct record living = forge_living_record();
+	struct owner self;
+
+	owner_self(&self);
+	steer_reset();
+	self.pidfd_inode = living.owner.pidfd_inode = 1;
+	living.owner.time_namespace++;
+	living.owner.start++;
+	steer_result("sys_fstatfs_type", EVERY, -EACCES);
+	ck_assert_int_eq(owner_state(&living.owner, &self), OWNER_ALIVE);
+	forge_end();
+	steer_reset();
+}
+
 TEST(process_whose_start_time_cannot_be_read_is_alive)
 {
 	struct record living = forge_living_record();
@@ -692,6 +777,53 @@ TEST(process_that_got_the_recorded_pid_is_not_the_recorded_one)
 	ck_assert_int_eq(owner_state(&dead.owner, &self), OWNER_DEAD);
 	end_child(other.pid);
 	steer_reset();
+}
+
+/* What proc(5) says of a process, in place of the truth. */
+static void forge_status(const char *path, const char *text)
+{
+	private_mounts();
+	write_file("status", text);
+	ck_assert_int_eq(mount("status", path, NULL, MS_BIND, NULL), 0);
+	unlink("status");
+}
+
+TEST(proc_that_says_nothing_of_numbers_is_that_of_an_old_kernel)
+{
+	struct owner self;
+
+	steer_reset();
+	forge_status("/proc/self/status", "Name:\ttest\nUmask:\t0022\n");
+	ck_assert_int_eq(owner_self(&self), 0);
+	ck_assert_uint_ne(self.start, 0);
+}
+
+static const struct {
+	const char *status; /* but for the number */
+	bool alive;
+} statuses[] = {
+	{ "Name:\tx\nState:\tS (sleeping)\nThreads:\t1\nTgid:\t", true },
+	{ "Name:\tx\nState:\tZ (zombie)\nThreads:\t1\nTgid:\t", false },
+	{ "Name:\tx\nState:\tX (dead)\nThreads:\t1\nTgid:\t", false },
+	{ "Name:\tx\nState:\tZ (zombie)\nThreads:\t2\nTgid:\t", true },
+	{ "Name:\tx\nState:\tZ (zombie)\nTgid:\t", true },
+	{ "Name:\tx\nThreads:\t1\nTgid:\t", true },
+	{ "Name:\tx\nState:\tS (sleeping)\nThreads:\t1\nTgid:\t1", false }, /* a thread's */
+};
+
+TEST_EACH(where_pidfds_are_refused_the_status_decides, statuses)
+{
+	struct record living = forge_living_record();
+	char path[64], text[256];
+
+	snprintf(path, sizeof(path), "/proc/%d/status", (int)living.owner.pid);
+	snprintf(text, sizeof(text), "%s%d\n", statuses[_i].status, (int)living.owner.pid);
+	forge_status(path, text);
+	steer_reset();
+	steer_result("sys_pidfd_open", EVERY, -EPERM);
+	ck_assert_int_eq(owner_pid_alive(living.owner.pid), statuses[_i].alive);
+	steer_reset();
+	forge_end();
 }
 
 /* Where its number in there is the number out here as well: it cannot tell by that. */

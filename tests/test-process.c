@@ -105,6 +105,28 @@ TEST(where_memory_cannot_be_wiped_the_pid_tells_a_child)
 	steer_reset();
 }
 
+/* In a PID namespace of its own it may have its parent's PID. */
+TEST(where_memory_cannot_be_wiped_the_handler_tells_a_child_of_the_same_pid)
+{
+	struct pidfile file = PIDFILE_NONE;
+	pid_t child;
+
+	steer_reset();
+	steer_no_wipe();
+	steer_result("sys_getpid", EVERY, getpid());
+	ck_assert_int_eq(process_init(), 0);
+	ck_assert_int_eq(pidfile_make_named(&file, AT_FDCWD, FILE_NAME, 0644, true), 0);
+	process_share(&file.descriptor);
+	ck_assert(pidfile_is_of_process(&file));
+	child = fork();
+	if (child == 0)
+		_exit(pidfile_is_of_process(&file));
+	ck_assert_int_eq(exit_status(child), 0);
+	pidfile_drop(&file);
+	unlink(FILE_NAME);
+	steer_reset();
+}
+
 TEST(child_of_a_raw_clone_is_no_holder)
 {
 	steer_reset();
@@ -768,6 +790,38 @@ TEST_EACH(a_file_is_moved_from_any_place_in_the_list, orders)
 		assert_known(&moved[orders[0][i]], false);
 		unlink(names[i]);
 	}
+}
+
+TEST(what_enters_is_not_shared)
+{
+	struct descriptor descriptor = { .fd = -1, .is_shared = true };
+	int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+
+	ck_assert_int_eq(process_init(), 0);
+	process_lock_list();
+	process_enter(&descriptor, fd);
+	process_unlock_list();
+	ck_assert(!descriptor.is_shared);
+	process_close(&descriptor);
+}
+
+TEST(a_failed_look_at_who_we_are_is_told_and_forgotten)
+{
+	struct pidfile file = PIDFILE_NONE;
+	struct owner self;
+
+	ck_assert_int_eq(process_init(), 0);
+	steer_reset();
+	steer_result("sys_pidfd_open", 1, -EMFILE);
+	ck_assert_int_eq(process_self(&self), -EMFILE);
+	steer_result("sys_pidfd_open", 1, -EMFILE);
+	ck_assert_int_eq(pidfile_make_named(&file, AT_FDCWD, FILE_NAME, 0644, false), -EMFILE);
+	assert_nothing_left();
+	steer_reset();
+	ck_assert_int_eq(process_self(&self), 0);
+	ck_assert_int_gt(steer_count("sys_pidfd_open"), 0);
+	ck_assert_int_eq(self.pid, getpid());
+	steer_reset();
 }
 
 TEST(unknown_numbers_and_inodes_are_nobodys)

@@ -203,6 +203,8 @@ TEST(where_a_file_cannot_seek_the_attribute_decides)
 	ck_assert_int_eq(make_named(&file, 0644), 0);
 	fd = file.descriptor.fd;
 	ck_assert_int_eq(pidfile_has_fd(&file), file.has_attribute);
+	steer_result("sys_fgetxattr", 1, -EIO);
+	ck_assert(!pidfile_has_fd(&file));
 	ck_assert_int_eq(dup3(other, fd, O_CLOEXEC), fd);
 	ck_assert(!pidfile_has_fd(&file));
 	end(&file);

@@ -17,6 +17,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #define PATH "x.pid"
@@ -523,6 +524,63 @@ static void assert_only_link_left(void)
 }
 
 /* A crash in between leaves a link to nothing, which the next one replaces. */
+/* In one look, which no second one mends. */
+TEST(target_that_becomes_another_users_while_it_is_opened_is_none_of_theirs)
+{
+	SKIP_UNLESS_ROOT();
+	forge_link();
+	acted = false;
+	between = target_becomes_anothers;
+	steer_before("sys_openat", 3, act, NULL);
+	ck_assert_int_eq(check_path(PATH, 0), INVALID);
+	ck_assert(acted);
+	steer_reset();
+	unlink(TARGET);
+	unlink(PATH);
+}
+
+TEST(target_that_is_a_lock_file_of_ours_is_its_own_lock)
+{
+	struct record record = forge_dead_record();
+
+	begin(0);
+	forge_file(TARGET, &record);
+	if (getxattr(TARGET, RECORD_ATTRIBUTE, NULL, 0) < 0)
+		SKIP("no user attributes here");
+	ck_assert_int_eq(symlink(TARGET, PATH), 0);
+	ck_assert_int_eq(check_path(PATH, 0), INVALID);
+	ck_assert_int_eq(trylock_path(PATH), INVALID);
+	unlink(TARGET);
+	unlink(PATH);
+}
+
+/* The calls that look at the link and what it leads to. */
+static const struct {
+	const char *call;
+	int nth;
+} link_calls[] = {
+	{ "sys_fstatat", 1 },    { "sys_openat", 2 },  { "sys_fstat", 1 },
+	{ "sys_readlinkat", 1 }, { "sys_fstatat", 2 }, { "sys_openat", 3 },
+	{ "sys_fstat", 2 },
+};
+
+TEST_EACH(failure_to_look_at_a_link_is_told, link_calls)
+{
+	struct lockfile_pid *lock = new_lock(PATH);
+	int before = count_descriptors();
+	pid_t pid = -1;
+
+	forge_link();
+	steer_result(link_calls[_i].call, link_calls[_i].nth, -EIO);
+	ck_assert_int_eq(lockfile_pid_check(lock, &pid), -EIO);
+	ck_assert_int_eq(pid, -1);
+	ck_assert_int_eq(count_descriptors(), before);
+	steer_reset();
+	lockfile_pid_free(lock);
+	unlink(TARGET);
+	unlink(PATH);
+}
+
 TEST(target_goes_before_the_link_to_it)
 {
 	forge_link();

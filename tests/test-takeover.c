@@ -479,7 +479,7 @@ TEST_EACH(failing_look_after_the_rename_does_not_matter, last_looks)
 }
 
 /* Without a way to give a nameless file a name. */
-static const int link_errors[] = { ENOENT, EOPNOTSUPP };
+static const int link_errors[] = { ENOENT, EOPNOTSUPP, EXDEV };
 
 TEST_EACH(candidate_that_cannot_be_linked_is_made_by_name, link_errors)
 {

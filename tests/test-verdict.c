@@ -556,6 +556,21 @@ static void assert_failure(int row, bool trylock)
 	steer_reset();
 }
 
+TEST(who_cannot_look_itself_up_cannot_judge)
+{
+	struct lockfile_pid *lock = new_lock();
+	pid_t pid;
+
+	write_file(PATH, "1\n");
+	steer_reset();
+	steer_result("sys_pidfd_open", 1, -EMFILE);
+	ck_assert_int_eq(lockfile_pid_check(lock, &pid), -EMFILE);
+	steer_reset();
+	ck_assert_int_eq(lockfile_pid_check(lock, &pid), BUSY);
+	lockfile_pid_free(lock);
+	unlink(PATH);
+}
+
 TEST_EACH(failure_while_judging, failures)
 {
 	struct record record = forge_dead_record();
