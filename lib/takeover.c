@@ -230,12 +230,13 @@ static int make_placeholder(const struct lockfile_pid *lock, int dirfd, mode_t m
  */
 static int is_placeholder(int dirfd, const char *name, const struct stat *placeholder)
 {
-	struct stat now;
-	int r = path_leads_to(dirfd, name, placeholder->st_dev, placeholder->st_ino);
+	struct stat st;
+	int r = sys_fstatat(dirfd, name, &st);
 
-	if (r == 1 && sys_fstatat(dirfd, name, &now) == 0 && now.st_size > 0)
-		r = 0;
-	return r;
+	if (r < 0)
+		return is_removed(r) ? 0 : r;
+	return st.st_dev == placeholder->st_dev && st.st_ino == placeholder->st_ino &&
+	       st.st_size == 0;
 }
 
 /*
