@@ -34,6 +34,8 @@ static bool in_hook;
 
 static const char *watched_name;
 static int watched_opens;
+static struct steer_call current_call;
+static const struct steer_clockwork *works;
 
 #define CLOCKS 2
 #define PIDFS_TYPE 0x50494446UL
@@ -110,8 +112,14 @@ void steer_no_pauses(void)
 	other_system.no_pauses = true;
 }
 
+void steer_clockwork(const struct steer_clockwork *clockwork)
+{
+	works = clockwork;
+}
+
 void steer_reset(void)
 {
+	works = NULL;
 	rule_count = 0;
 	call_count = 0;
 	in_hook = false;
@@ -139,6 +147,11 @@ int steer_count(const char *call)
 	return count;
 }
 
+const struct steer_call *steer_call(void)
+{
+	return &current_call;
+}
+
 const char *steer_trace(void)
 {
 	static char *trace;
@@ -164,6 +177,7 @@ static bool applies(struct rule *rule, enum kind kind, const char *call)
 static void run_hooks(enum kind kind, const char *call)
 {
 	in_hook = true;
+	current_call.name = call;
 	for (int i = 0; i < rule_count; i++)
 		if (applies(&rules[i], kind, call))
 			rules[i].hook(rules[i].argument);
@@ -189,6 +203,14 @@ static bool enter(const char *call, long long *ret_result)
 	return replaced;
 }
 
+static void tell_hooks(int fd, int flags)
+{
+	if (in_hook)
+		return;
+	current_call.fd = fd;
+	current_call.flags = flags;
+}
+
 static void leave(const char *call)
 {
 	if (!in_hook)
@@ -199,14 +221,23 @@ static void leave(const char *call)
 	type __real_##name parameters;          \
 	WRAP_BY(type, name, __real_##name, parameters, arguments)
 
+/* Of a descriptor. */
+#define WRAP_FD(type, name, parameters, arguments) \
+	type __real_##name parameters;             \
+	WRAP_AS(type, name, __real_##name, parameters, arguments, fd, 0)
+
 /* With a function of ours in place of the real one. */
 #define WRAP_BY(type, name, by, parameters, arguments) \
+	WRAP_AS(type, name, by, parameters, arguments, -1, 0)
+
+#define WRAP_AS(type, name, by, parameters, arguments, of_fd, with_flags) \
 	type __wrap_##name parameters;                 \
 	type __wrap_##name parameters                  \
 	{                                              \
 		long long result;                      \
 		type value;                            \
                                                        \
+		tell_hooks(of_fd, with_flags);         \
 		if (enter(#name, &result))             \
 			return (type)(intptr_t)result; \
 		value = by arguments;                  \
@@ -266,19 +297,34 @@ static int64_t other_clock_ns(int clock)
 {
 	int64_t ahead = clock >= 0 && clock < CLOCKS ? other_system.ahead_ns[clock] : 0;
 
-	return __real_sys_clock_ns(clock) + ahead;
+	return works ? works->clock_ns(clock) : __real_sys_clock_ns(clock) + ahead;
 }
 
 int __real_sys_poll(struct pollfd *fds, nfds_t count, int timeout_ms);
 static int other_poll(struct pollfd *fds, nfds_t count, int timeout_ms)
 {
+	if (works)
+		return works->poll(fds, count, timeout_ms);
 	if (other_system.no_pauses && count == 0)
 		timeout_ms = 0;
 	return __real_sys_poll(fds, count, timeout_ms);
 }
 
-WRAP_BY(int, sys_openat, other_openat, (int dirfd, const char *name, int flags, mode_t mode),
-        (dirfd, name, flags, mode))
+int __real_sys_epoll_wait(int epoll, int timeout_ms, const sigset_t *mask);
+static int other_epoll_wait(int epoll, int timeout_ms, const sigset_t *mask)
+{
+	return works ? works->epoll_wait(epoll, timeout_ms, mask) :
+	               __real_sys_epoll_wait(epoll, timeout_ms, mask);
+}
+
+int __real_sys_sleep_ns(long ns);
+static int other_sleep_ns(long ns)
+{
+	return works ? works->sleep_ns(ns) : __real_sys_sleep_ns(ns);
+}
+
+WRAP_AS(int, sys_openat, other_openat, (int dirfd, const char *name, int flags, mode_t mode),
+        (dirfd, name, flags, mode), -1, flags)
 #define WRAP_VOID(name, parameters, arguments)                                                     \
 	void __real_##name parameters;                                                             \
 	void __wrap_##name parameters;                                                             \
@@ -292,26 +338,26 @@ WRAP_BY(int, sys_openat, other_openat, (int dirfd, const char *name, int flags, 
 		}                                                                                  \
 	}
 
-WRAP(int, sys_close, (int fd), (fd))
-WRAP(int, sys_fstat, (int fd, struct stat *ret), (fd, ret))
+WRAP_FD(int, sys_close, (int fd), (fd))
+WRAP_FD(int, sys_fstat, (int fd, struct stat *ret), (fd, ret))
 WRAP(int, sys_fstatat, (int dirfd, const char *name, struct stat *ret), (dirfd, name, ret))
 WRAP_BY(int, sys_fstatfs_type, other_fstatfs_type, (int fd, unsigned long *ret), (fd, ret))
-WRAP(int, sys_pread, (int fd, void *buf, size_t size), (fd, buf, size))
-WRAP(int, sys_pwrite, (int fd, const void *buf, size_t size), (fd, buf, size))
-WRAP(int64_t, sys_lseek, (int fd, int64_t offset, int whence), (fd, offset, whence))
-WRAP(int, sys_ftruncate, (int fd), (fd))
-WRAP(int, sys_fchmod, (int fd, mode_t mode), (fd, mode))
-WRAP(int, sys_fchown, (int fd, uid_t user, gid_t group), (fd, user, group))
-WRAP(int, sys_fgetxattr, (int fd, const char *name, void *buf, size_t size), (fd, name, buf, size))
-WRAP(int, sys_fsetxattr, (int fd, const char *name, const void *buf, size_t size),
+WRAP_FD(int, sys_pread, (int fd, void *buf, size_t size), (fd, buf, size))
+WRAP_FD(int, sys_pwrite, (int fd, const void *buf, size_t size), (fd, buf, size))
+WRAP_FD(int64_t, sys_lseek, (int fd, int64_t offset, int whence), (fd, offset, whence))
+WRAP_FD(int, sys_ftruncate, (int fd), (fd))
+WRAP_FD(int, sys_fchmod, (int fd, mode_t mode), (fd, mode))
+WRAP_FD(int, sys_fchown, (int fd, uid_t user, gid_t group), (fd, user, group))
+WRAP_FD(int, sys_fgetxattr, (int fd, const char *name, void *buf, size_t size), (fd, name, buf, size))
+WRAP_FD(int, sys_fsetxattr, (int fd, const char *name, const void *buf, size_t size),
      (fd, name, buf, size))
 WRAP_BY(int, sys_readlinkat, other_readlinkat,
         (int dirfd, const char *name, char *buf, size_t size), (dirfd, name, buf, size))
-WRAP(int, sys_write_lock, (int fd), (fd))
-WRAP(int, sys_is_write_locked, (int fd), (fd))
+WRAP_FD(int, sys_write_lock, (int fd), (fd))
+WRAP_FD(int, sys_is_write_locked, (int fd), (fd))
 WRAP(int, sys_flock, (int fd), (fd))
-WRAP(int, sys_link_fd, (int fd, int dirfd, const char *name), (fd, dirfd, name))
-WRAP(int, sys_link_proc, (int fd, int dirfd, const char *name), (fd, dirfd, name))
+WRAP_FD(int, sys_link_fd, (int fd, int dirfd, const char *name), (fd, dirfd, name))
+WRAP_FD(int, sys_link_proc, (int fd, int dirfd, const char *name), (fd, dirfd, name))
 WRAP(int, sys_rename, (int dirfd, const char *from, const char *to), (dirfd, from, to))
 WRAP(int, sys_rename_noreplace, (int dirfd, const char *from, const char *to), (dirfd, from, to))
 WRAP(bool, sys_may_write, (int dirfd), (dirfd))
@@ -321,19 +367,20 @@ WRAP(int, sys_pidfd_open, (pid_t pid), (pid))
 WRAP(int, sys_kill, (pid_t pid, int signal), (pid, signal))
 WRAP_BY(int, sys_poll, other_poll, (struct pollfd * fds, nfds_t count, int timeout_ms),
         (fds, count, timeout_ms))
-WRAP(int, sys_read, (int fd, void *buf, size_t size), (fd, buf, size))
-WRAP(int, sys_write, (int fd, const void *buf, size_t size), (fd, buf, size))
-WRAP(int, sys_lock_byte, (int fd, short type, int byte), (fd, type, byte))
-WRAP(int, sys_is_byte_locked, (int fd, int byte), (fd, byte))
-WRAP(int, sys_unlock_bytes, (int fd), (fd))
+WRAP_FD(int, sys_read, (int fd, void *buf, size_t size), (fd, buf, size))
+WRAP_FD(int, sys_write, (int fd, const void *buf, size_t size), (fd, buf, size))
+WRAP_FD(int, sys_lock_byte, (int fd, short type, int byte), (fd, type, byte))
+WRAP_FD(int, sys_is_byte_locked, (int fd, int byte), (fd, byte))
+WRAP_FD(int, sys_unlock_bytes, (int fd), (fd))
 WRAP(int, sys_mkfifoat, (int dirfd, const char *name, mode_t mode), (dirfd, name, mode))
 WRAP(uid_t, sys_geteuid, (void), ())
 WRAP(int, sys_epoll_create, (void), ())
 WRAP(int, sys_epoll_add, (int epoll, int fd, uint32_t events), (epoll, fd, events))
-WRAP(int, sys_epoll_wait, (int epoll, int timeout_ms, const sigset_t *mask), (epoll, timeout_ms, mask))
+WRAP_BY(int, sys_epoll_wait, other_epoll_wait, (int epoll, int timeout_ms, const sigset_t *mask),
+        (epoll, timeout_ms, mask))
 WRAP(int, sys_timer_create, (void), ())
 WRAP(int, sys_timer_set, (int timer, int timeout_ms), (timer, timeout_ms))
-WRAP(int, sys_sleep_ns, (long ns), (ns))
+WRAP_BY(int, sys_sleep_ns, other_sleep_ns, (long ns), (ns))
 WRAP(bool, sys_has_signal_handlers, (void), ())
 WRAP_VOID(sys_block_signals, (sigset_t *ret_before), (ret_before))
 WRAP_VOID(sys_restore_signals, (const sigset_t *before), (before))

@@ -9,6 +9,8 @@
 #ifndef STEER_H
 #define STEER_H
 
+#include <poll.h>
+#include <signal.h>
 #include <stdint.h>
 
 #define EVERY 0
@@ -35,11 +37,28 @@ void steer_file_system(unsigned long type);
 void steer_clock(int clock, int64_t ahead_ns);
 void steer_no_pauses(void);
 
+/* Functions in place of those that tell the time or take some. */
+struct steer_clockwork {
+	int64_t (*clock_ns)(int clock);
+	int (*sleep_ns)(long ns);
+	int (*poll)(struct pollfd *fds, nfds_t count, int timeout_ms);
+	int (*epoll_wait)(int epoll, int timeout_ms, const sigset_t *mask);
+};
+void steer_clockwork(const struct steer_clockwork *clockwork);
+
 /* No rule any more, the system as it is, nothing counted. */
 void steer_reset(void);
 
 /* How often was it called since the last reset?  Calls of hooks do not count. */
 int steer_count(const char *call); /* or ANY_CALL */
+
+/* For hooks: the call that is about to be made, or was. */
+struct steer_call {
+	const char *name;
+	int fd;         /* of which file; -1: of a name, say */
+	int flags;      /* of an open */
+};
+const struct steer_call *steer_call(void);
 
 /* From now on: how often did the library open the file of this name? */
 void steer_watch_opens(const char *name);
