@@ -1,0 +1,375 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include <config.h>
+
+#include "scenes.h"
+
+#include "forge.h"
+#include "process.h"
+#include "puppet.h"
+#include "world.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <lockfile-pid.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#define PATH EXPLORE_PATH
+#define TAKEOVER PATH ".takeover"
+#define BUSY LOCKFILE_PID_ERR_BUSY
+#define ROGUE LOCKFILE_PID_ERR_ROGUE_DELETION
+/* No process can have it: pid_max is not a PID itself (proc(5)). */
+#define NEVER_A_PID RECORD_PID_MAX
+
+#define LEAVES_AFTER_MS 5
+
+/* What is there at first. */
+
+static void stale(void)
+{
+	struct record record = forge_own_record();
+
+	record.owner.pid = NEVER_A_PID;
+	forge_file(PATH, &record);
+}
+
+static void foreign_stale(void)
+{
+	forge_foreign(PATH, NEVER_A_PID);
+}
+
+static void invalid(void)
+{
+	write_file(PATH, "?\n");
+}
+
+static void empty(void)
+{
+	write_file(PATH, "");
+}
+
+static void empty_of_old(void)
+{
+	empty();
+	forge_mtime(PATH, -10);
+}
+
+static void stale_with_leftover(void)
+{
+	stale();
+	write_file(TAKEOVER, "");
+}
+
+static void stale_with_link_as_leftover(void)
+{
+	stale();
+	ck_assert_int_eq(symlink("nowhere", TAKEOVER), 0);
+}
+
+static void stale_link(void)
+{
+	forge_foreign(PATH "-1", NEVER_A_PID);
+	ck_assert_int_eq(symlink(PATH "-1", PATH), 0);
+}
+
+/* Whether PATH says so, without a call of the seam. */
+static bool path_has_pid(pid_t pid)
+{
+	char expected[RECORD_CONTENT_SIZE], content[RECORD_CONTENT_SIZE] = "";
+	int fd = open(PATH, O_RDONLY | O_CLOEXEC);
+
+	record_format_content(pid, expected);
+	if (fd < 0)
+		return false;
+	(void)!read(fd, content, sizeof(content) - 1);
+	close(fd);
+	return strcmp(content, expected) == 0;
+}
+
+/* What an actor does. */
+
+static void expect(const char *call, int r, int expected, int or)
+{
+	if (r != expected && r != or)
+		puppet_complain("%s gives %d to %d", call, r, puppet_self());
+}
+
+static void have(int as)
+{
+	stage_hold(as);
+	if (!path_has_pid(getpid()))
+		puppet_complain("%d holds, and PATH does not say so", puppet_self());
+	puppet_step("(holds)");
+	if (!path_has_pid(getpid()))
+		puppet_complain("%d still holds, and PATH does not say so", puppet_self());
+}
+
+static void use_and_unlock(struct lockfile_pid *lock)
+{
+	have(puppet_self());
+	stage_let_go(puppet_self());
+	expect("unlock", lockfile_pid_unlock(lock), 0, 0);
+}
+
+static void attempt(struct lockfile_pid *lock)
+{
+	int r = lockfile_pid_trylock(lock);
+
+	expect("trylock", r, 0, BUSY);
+	if (r == 0)
+		use_and_unlock(lock);
+}
+
+static void try(struct lockfile_pid *lock)
+{
+	attempt(lock);
+	lockfile_pid_free(lock);
+}
+
+static void try_twice(struct lockfile_pid *lock)
+{
+	attempt(lock);
+	try(lock);
+}
+
+static void wait(struct lockfile_pid *lock)
+{
+	int r = lockfile_pid_lock(lock);
+
+	expect("lock", r, 0, 0);
+	if (r == 0)
+		use_and_unlock(lock);
+	lockfile_pid_free(lock);
+}
+
+static void wait_and_leave(struct lockfile_pid *lock)
+{
+	int r = lockfile_pid_timedlock(lock, LEAVES_AFTER_MS);
+
+	expect("timedlock", r, 0, -ETIMEDOUT);
+	if (r == 0)
+		use_and_unlock(lock);
+	lockfile_pid_free(lock);
+}
+
+/* Holders: they have the lock when it begins. */
+
+static void hold(struct lockfile_pid *lock)
+{
+	REQUIRE(lockfile_pid_trylock(lock) == 0);
+	stage_hold(puppet_self());
+}
+
+static void unlock(struct lockfile_pid *lock)
+{
+	stage_let_go(puppet_self());
+	expect("unlock", lockfile_pid_unlock(lock), 0, 0);
+}
+
+static void unlock_and_try(struct lockfile_pid *lock)
+{
+	unlock(lock);
+	try(lock);
+}
+
+/* When those who do not wait for long are about to leave. */
+static void unlock_late(struct lockfile_pid *lock)
+{
+	puppet_sleep_ms(LEAVES_AFTER_MS);
+	unlock(lock);
+}
+
+static void give_up_by_free(struct lockfile_pid *lock)
+{
+	stage_let_go(puppet_self());
+	lockfile_pid_free(lock);
+}
+
+static void only_die(struct lockfile_pid *lock)
+{
+	(void)lock;
+	puppet_step("(dies)");
+	stage_let_go(puppet_self());
+}
+
+static void close_underneath(struct lockfile_pid *lock)
+{
+	hold(lock);
+	close(lockfile_pid_fileno(lock));
+}
+
+/* An heir and its parent: they share the lock as FAMILY until it is adopted. */
+
+#define FAMILY 0
+#define HEIR   1
+/* bits of the stage's note */
+#define PARENT_UNLOCKED 1
+#define PARENT_LEFT     2
+#define HEIR_ADOPTED    4       /* or was told that it is too late */
+
+static void adopt(struct lockfile_pid *lock)
+{
+	int r = lockfile_pid_adopt(lock);
+
+	*stage_note() |= HEIR_ADOPTED;
+	if (r == 0) {
+		stage_let_go(FAMILY);
+		have(HEIR);
+		stage_let_go(HEIR);
+		expect("unlock", lockfile_pid_unlock(lock), 0, 0);
+	} else {
+		expect("adopt", r, ROGUE, ROGUE);
+		if (!(*stage_note() & PARENT_UNLOCKED))
+			puppet_complain("the heir lost the lock");
+	}
+	lockfile_pid_free(lock);
+}
+
+static void hold_for_heir(struct lockfile_pid *lock)
+{
+	REQUIRE(lockfile_pid_set_inheritable(lock, 1) == 0);
+	hold(lock);
+	explore_start(HEIR, adopt, lock);
+}
+
+static void unlock_as_parent(struct lockfile_pid *lock)
+{
+	int r;
+
+	*stage_note() |= PARENT_UNLOCKED;
+	stage_let_go(FAMILY);
+	r = lockfile_pid_unlock(lock);
+	expect("the parent's unlock", r, 0, ROGUE);
+	lockfile_pid_free(lock);
+}
+
+/* With an heir that is dead the lock goes as well. */
+static void leave(void)
+{
+	*stage_note() |= PARENT_LEFT;
+	if (puppet_state(HEIR) == PUPPET_NONE)
+		stage_let_go(FAMILY);
+}
+
+static void free_as_parent(struct lockfile_pid *lock)
+{
+	leave();
+	lockfile_pid_free(lock);
+}
+
+static void die_as_parent(struct lockfile_pid *lock)
+{
+	(void)lock;
+	puppet_step("(dies)");
+	leave();
+}
+
+/* An heir that has not adopted yet keeps the lock of a parent that was killed. */
+static void parent_killed(void)
+{
+	bool had_it = !(*stage_note() & (PARENT_UNLOCKED | HEIR_ADOPTED));
+
+	*stage_note() |= PARENT_LEFT;
+	if (had_it && puppet_state(HEIR) != PUPPET_NONE)
+		stage_inherit(FAMILY);
+}
+
+/* Unless it has put its own file in place already, its parent has the lock if that still lives. */
+static void heir_killed(void)
+{
+	if ((*stage_note() & PARENT_LEFT) || !path_has_pid(puppet_pid(FAMILY)))
+		stage_let_go(FAMILY);
+}
+
+static void family_killed(int who)
+{
+	if (who == FAMILY)
+		parent_killed();
+	else if (who == HEIR)
+		heir_killed();
+}
+
+/*
+ * Somebody removes the first one's lock file by hand, before it begins to unlock.
+ * Between the look and the unlink of that nobody could tell.
+ */
+
+static void lose(struct lockfile_pid *lock)
+{
+	int r;
+
+	puppet_step("(holds)");
+	stage_let_go(0);
+	r = lockfile_pid_unlock(lock);
+	expect("unlock", r, *stage_note() ? ROGUE : 0, *stage_note() ? ROGUE : 0);
+	lockfile_pid_free(lock);
+}
+
+static bool may_remove(void)
+{
+	bool may = stage_holds(0) && path_has_pid(puppet_pid(0));
+
+	stage_let_go(0);
+	*stage_note() = may;
+	return may;
+}
+
+static void remove_and_try(struct lockfile_pid *lock)
+{
+	puppet_step("(removes)");
+	if (may_remove())
+		unlink(PATH);
+	try(lock);
+}
+
+static void replace_and_try(struct lockfile_pid *lock)
+{
+	puppet_step("(replaces)");
+	if (may_remove())
+		foreign_stale();
+	puppet_step("(waits)");
+	try(lock);
+}
+
+const struct scene scenes[] = {
+	{ "fresh", NULL, { { NULL, try_twice }, { NULL, try } }, 2, .wins = 1 },
+	{ "fresh-3", NULL, { { NULL, try }, { NULL, try }, { NULL, try } }, 3, .wins = 1 },
+	{ "fresh-wait", NULL, { { NULL, wait }, { NULL, wait } }, 2, .wins = 2 },
+	{ "fresh-wait-3", NULL, { { NULL, wait }, { NULL, wait }, { NULL, wait } }, 3, .wins = 3 },
+	{ "release", NULL, { { hold, unlock_and_try }, { NULL, try_twice } }, 2, .wins = 1 },
+	{ "free", NULL, { { hold, give_up_by_free }, { NULL, try_twice } }, 2, .wins = 1 },
+	{ "release-3", NULL, { { hold, unlock }, { NULL, try }, { NULL, try } }, 3, .wins = 1 },
+	{ "release-wait", NULL, { { hold, unlock_and_try }, { NULL, wait } }, 2, .wins = 2 },
+	{ "release-wait-3", NULL, { { hold, unlock }, { NULL, wait }, { NULL, wait } }, 3, .wins = 3 },
+	{ "closed", NULL, { { close_underneath, unlock_and_try }, { NULL, try_twice } }, 2, .wins = 1 },
+	{ "stale", stale, { { NULL, try }, { NULL, try_twice } }, 2, .wins = 1 },
+	{ "stale-3", stale, { { NULL, try }, { NULL, try }, { NULL, try } }, 3, .wins = 1 },
+	{ "stale-wait", stale, { { NULL, wait }, { NULL, wait } }, 2, .wins = 2 },
+	{ "foreign", foreign_stale, { { NULL, try }, { NULL, try_twice } }, 2, .wins = 1 },
+	{ "invalid", invalid, { { NULL, try }, { NULL, try_twice } }, 2, .wins = 1 },
+	{ "invalid-3", invalid, { { NULL, try }, { NULL, try }, { NULL, try } }, 3, .wins = 1 },
+	{ "empty", empty, { { NULL, wait }, { NULL, try } }, 2, .wins = 1 },
+	{ "empty-old", empty_of_old, { { NULL, try }, { NULL, try } }, 2, .wins = 1 },
+	{ "leftover", stale_with_leftover, { { NULL, try }, { NULL, try_twice } }, 2, .wins = 1 },
+	{ "leftover-3", stale_with_leftover, { { NULL, try }, { NULL, try }, { NULL, try } }, 3,
+	  .wins = 1 },
+	{ "leftover-link", stale_with_link_as_leftover, { { NULL, try }, { NULL, try } }, 2, .wins = 1 },
+	{ "link", stale_link, { { NULL, try }, { NULL, try } }, 2, .wins = 1 },
+	{ "died", NULL, { { hold, only_die }, { NULL, try_twice } }, 2, .wins = 1, .may_leave = true },
+	{ "died-3", NULL, { { hold, only_die }, { NULL, try }, { NULL, try } }, 3, .wins = 1,
+	  .may_leave = true },
+	{ "died-wait-3", NULL, { { hold, only_die }, { NULL, wait }, { NULL, wait } }, 3, .wins = 3 },
+	{ "adopt", NULL, { { hold_for_heir, unlock_as_parent }, { 0 }, { NULL, try } }, 3,
+	  .wins = 1, .killed = family_killed },
+	{ "adopt-free", NULL, { { hold_for_heir, free_as_parent }, { 0 }, { NULL, try } }, 3,
+	  .wins = 2, .killed = family_killed },
+	{ "adopt-died", NULL, { { hold_for_heir, die_as_parent }, { 0 }, { NULL, try } }, 3,
+	  .wins = 2, .killed = family_killed },
+	{ "leave", NULL, { { hold, unlock_late }, { NULL, wait_and_leave }, { NULL, wait } }, 3,
+	  .wins = 2 },
+	{ "rogue", NULL, { { hold, lose }, { NULL, remove_and_try } }, 2, .wins = 1 },
+	{ "rogue-3", NULL, { { hold, lose }, { NULL, remove_and_try }, { NULL, try } }, 3,
+	  .wins = 1 },
+	{ "replaced", NULL, { { hold, lose }, { NULL, replace_and_try } }, 2, .wins = 1,
+	  .may_leave = true },
+};

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * As test-orders.c, with one of the processes killed before any step of any; and
+ * in random orders, with any number killed.  The others have the lock, one at a
+ * time, a newcomer has it after them, and nothing is left.
+ */
+#include <config.h>
+
+#include "common.h"
+#include "scenes.h"
+
+TEST_EACH_WITHIN(whoever_is_killed_the_others_have_it, scenes, SCENE_TIMEOUT_S)
+{
+	for (enum way way = 0; way < WAYS; way++)
+		explore_kills(&scenes[_i], way);
+}
+
+TEST_EACH_WITHIN(one_at_a_time_holds_in_random_orders_with_kills, scenes, SCENE_TIMEOUT_S)
+{
+	for (enum way way = 0; way < WAYS; way++)
+		explore_random(&scenes[_i], way);
+}
