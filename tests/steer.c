@@ -15,7 +15,7 @@
 #define MAX_RULES 64
 #define MAX_CALLS 65536
 
-enum kind { RESULT, BEFORE, AFTER };
+enum kind { RESULT, MADE, SHORT, BEFORE, AFTER };
 
 struct rule {
 	enum kind kind;
@@ -32,6 +32,9 @@ static const char *calls[MAX_CALLS];
 static int call_count;
 static bool in_hook;
 
+#define NO_LIMIT SIZE_MAX
+static size_t limit = NO_LIMIT; /* of the present call, in bytes */
+
 static const char *watched_name;
 static int watched_opens;
 static struct steer_call current_call;
@@ -43,7 +46,9 @@ static const struct steer_clockwork *works;
 
 static struct {
 	int no_tmpfile;
-	bool no_proc, no_wipe, no_pidfs, no_pauses;
+	bool no_proc, no_wipe, no_pidfs, no_pauses, quick_waits;
+	const char *unopenable;
+	int unopenable_error;
 	unsigned long file_system;
 	int64_t ahead_ns[CLOCKS];
 } other_system;
@@ -63,6 +68,17 @@ static void add_rule(struct rule rule)
 void steer_result(const char *call, int nth, long long result)
 {
 	add_rule((struct rule){ .kind = RESULT, .call = call, .nth = nth, .result = result });
+}
+
+void steer_made(const char *call, int nth, long long result)
+{
+	add_rule((struct rule){ .kind = MADE, .call = call, .nth = nth, .result = result });
+}
+
+void steer_short(const char *call, int nth, size_t size)
+{
+	add_rule((struct rule){
+		.kind = SHORT, .call = call, .nth = nth, .result = (long long)size });
 }
 
 void steer_before(const char *call, int nth, void (*hook)(void *), void *argument)
@@ -117,6 +133,17 @@ void steer_clockwork(const struct steer_clockwork *clockwork)
 	works = clockwork;
 }
 
+void steer_quick_waits(void)
+{
+	other_system.quick_waits = true;
+}
+
+void steer_unopenable(const char *name, int error)
+{
+	other_system.unopenable = name;
+	other_system.unopenable_error = error;
+}
+
 void steer_reset(void)
 {
 	works = NULL;
@@ -152,17 +179,22 @@ const struct steer_call *steer_call(void)
 	return &current_call;
 }
 
+static const char *without_prefix(const char *call)
+{
+	return strncmp(call, "sys_", 4) == 0 ? call + 4 : call;
+}
+
 const char *steer_trace(void)
 {
 	static char *trace;
 	size_t length = 1;
 
 	for (int i = 0; i < call_count; i++)
-		length += strlen(calls[i]);
+		length += strlen(calls[i]) + 1;
 	free(trace);
 	trace = calloc(1, length);
 	for (int i = 0; i < call_count; i++)
-		strcat(strcat(trace, calls[i] + strlen("sys_")), " ");
+		strcat(strcat(trace, without_prefix(calls[i])), " ");
 	return trace;
 }
 
@@ -189,11 +221,15 @@ static bool enter(const char *call, long long *ret_result)
 {
 	bool replaced = false;
 
+	limit = NO_LIMIT;
 	if (in_hook)
 		return false;
 	if (call_count < MAX_CALLS)
 		calls[call_count++] = call;
 	run_hooks(BEFORE, call);
+	for (int i = 0; i < rule_count; i++)
+		if (applies(&rules[i], SHORT, call))
+			limit = (size_t)rules[i].result;
 	for (int i = 0; i < rule_count; i++) {
 		if (applies(&rules[i], RESULT, call)) {
 			*ret_result = rules[i].result;
@@ -211,10 +247,34 @@ static void tell_hooks(int fd, int flags)
 	current_call.flags = flags;
 }
 
+bool steer_enter(const char *call, long long *ret_result)
+{
+	return enter(call, ret_result);
+}
+
 static void leave(const char *call)
 {
 	if (!in_hook)
 		run_hooks(AFTER, call);
+}
+
+/* It was made: is the caller told another result? */
+static bool misled(const char *call, long long *ret_result)
+{
+	bool misled = false;
+
+	for (int i = 0; i < rule_count && !in_hook; i++) {
+		if (applies(&rules[i], MADE, call)) {
+			*ret_result = rules[i].result;
+			misled = true;
+		}
+	}
+	return misled;
+}
+
+static size_t limited(size_t size)
+{
+	return size < limit ? size : limit;
 }
 
 #define WRAP(type, name, parameters, arguments) \
@@ -242,12 +302,22 @@ static void leave(const char *call)
 			return (type)(intptr_t)result; \
 		value = by arguments;                  \
 		leave(#name);                          \
+		if (misled(#name, &result))            \
+			return (type)(intptr_t)result; \
 		return value;                          \
 	}
 
 static bool is_missing(const char *name)
 {
 	return other_system.no_proc && strncmp(name, "/proc/", 6) == 0;
+}
+
+static bool is_unopenable(int dirfd, const char *name, int flags)
+{
+	struct stat st;
+
+	return other_system.unopenable && strcmp(name, other_system.unopenable) == 0 &&
+	       !(flags & O_CREAT) && fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
 int __real_sys_openat(int dirfd, const char *name, int flags, mode_t mode);
@@ -257,13 +327,44 @@ static int other_openat(int dirfd, const char *name, int flags, mode_t mode)
 		watched_opens++;
 	if (other_system.no_tmpfile && (flags & O_TMPFILE) == O_TMPFILE)
 		return -other_system.no_tmpfile;
+	if (is_unopenable(dirfd, name, flags))
+		return -other_system.unopenable_error;
 	return is_missing(name) ? -ENOENT : __real_sys_openat(dirfd, name, flags, mode);
 }
 
 int __real_sys_readlinkat(int dirfd, const char *name, char *buf, size_t size);
 static int other_readlinkat(int dirfd, const char *name, char *buf, size_t size)
 {
-	return is_missing(name) ? -ENOENT : __real_sys_readlinkat(dirfd, name, buf, size);
+	int r = is_missing(name) ? -ENOENT : __real_sys_readlinkat(dirfd, name, buf, size);
+
+	return r < 0 ? r : (int)limited((size_t)r);
+}
+
+/* To ask for less would be an error. */
+int __real_sys_fgetxattr(int fd, const char *name, void *buf, size_t size);
+static int other_fgetxattr(int fd, const char *name, void *buf, size_t size)
+{
+	int r = __real_sys_fgetxattr(fd, name, buf, size);
+
+	return r < 0 ? r : (int)limited((size_t)r);
+}
+
+static int shortened(int timeout_ms)
+{
+	return other_system.quick_waits && (timeout_ms > 1 || timeout_ms < 0) ? 1 : timeout_ms;
+}
+
+int __real_sys_epoll_wait(int epoll, int timeout_ms, const sigset_t *mask);
+static int other_epoll_wait(int epoll, int timeout_ms, const sigset_t *mask)
+{
+	return works ? works->epoll_wait(epoll, timeout_ms, mask) :
+	               __real_sys_epoll_wait(epoll, shortened(timeout_ms), mask);
+}
+
+int __real_sys_timer_set(int timer, int timeout_ms);
+static int other_timer_set(int timer, int timeout_ms)
+{
+	return __real_sys_timer_set(timer, shortened(timeout_ms));
 }
 
 int __real_sys_fstatfs_type(int fd, unsigned long *ret);
@@ -310,13 +411,6 @@ static int other_poll(struct pollfd *fds, nfds_t count, int timeout_ms)
 	return __real_sys_poll(fds, count, timeout_ms);
 }
 
-int __real_sys_epoll_wait(int epoll, int timeout_ms, const sigset_t *mask);
-static int other_epoll_wait(int epoll, int timeout_ms, const sigset_t *mask)
-{
-	return works ? works->epoll_wait(epoll, timeout_ms, mask) :
-	               __real_sys_epoll_wait(epoll, timeout_ms, mask);
-}
-
 int __real_sys_sleep_ns(long ns);
 static int other_sleep_ns(long ns)
 {
@@ -342,13 +436,14 @@ WRAP_FD(int, sys_close, (int fd), (fd))
 WRAP_FD(int, sys_fstat, (int fd, struct stat *ret), (fd, ret))
 WRAP(int, sys_fstatat, (int dirfd, const char *name, struct stat *ret), (dirfd, name, ret))
 WRAP_BY(int, sys_fstatfs_type, other_fstatfs_type, (int fd, unsigned long *ret), (fd, ret))
-WRAP_FD(int, sys_pread, (int fd, void *buf, size_t size), (fd, buf, size))
-WRAP_FD(int, sys_pwrite, (int fd, const void *buf, size_t size), (fd, buf, size))
+WRAP_FD(int, sys_pread, (int fd, void *buf, size_t size), (fd, buf, limited(size)))
+WRAP_FD(int, sys_pwrite, (int fd, const void *buf, size_t size), (fd, buf, limited(size)))
 WRAP_FD(int64_t, sys_lseek, (int fd, int64_t offset, int whence), (fd, offset, whence))
 WRAP_FD(int, sys_ftruncate, (int fd), (fd))
 WRAP_FD(int, sys_fchmod, (int fd, mode_t mode), (fd, mode))
 WRAP_FD(int, sys_fchown, (int fd, uid_t user, gid_t group), (fd, user, group))
-WRAP_FD(int, sys_fgetxattr, (int fd, const char *name, void *buf, size_t size), (fd, name, buf, size))
+WRAP_AS(int, sys_fgetxattr, other_fgetxattr,
+        (int fd, const char *name, void *buf, size_t size), (fd, name, buf, size), fd, 0)
 WRAP_FD(int, sys_fsetxattr, (int fd, const char *name, const void *buf, size_t size),
      (fd, name, buf, size))
 WRAP_BY(int, sys_readlinkat, other_readlinkat,
@@ -367,8 +462,8 @@ WRAP(int, sys_pidfd_open, (pid_t pid), (pid))
 WRAP(int, sys_kill, (pid_t pid, int signal), (pid, signal))
 WRAP_BY(int, sys_poll, other_poll, (struct pollfd * fds, nfds_t count, int timeout_ms),
         (fds, count, timeout_ms))
-WRAP_FD(int, sys_read, (int fd, void *buf, size_t size), (fd, buf, size))
-WRAP_FD(int, sys_write, (int fd, const void *buf, size_t size), (fd, buf, size))
+WRAP_FD(int, sys_read, (int fd, void *buf, size_t size), (fd, buf, limited(size)))
+WRAP_FD(int, sys_write, (int fd, const void *buf, size_t size), (fd, buf, limited(size)))
 WRAP_FD(int, sys_lock_byte, (int fd, short type, int byte), (fd, type, byte))
 WRAP_FD(int, sys_is_byte_locked, (int fd, int byte), (fd, byte))
 WRAP_FD(int, sys_unlock_bytes, (int fd), (fd))
@@ -379,11 +474,11 @@ WRAP(int, sys_epoll_add, (int epoll, int fd, uint32_t events), (epoll, fd, event
 WRAP_BY(int, sys_epoll_wait, other_epoll_wait, (int epoll, int timeout_ms, const sigset_t *mask),
         (epoll, timeout_ms, mask))
 WRAP(int, sys_timer_create, (void), ())
-WRAP(int, sys_timer_set, (int timer, int timeout_ms), (timer, timeout_ms))
+WRAP_BY(int, sys_timer_set, other_timer_set, (int timer, int timeout_ms), (timer, timeout_ms))
 WRAP_BY(int, sys_sleep_ns, other_sleep_ns, (long ns), (ns))
 WRAP(bool, sys_has_signal_handlers, (void), ())
 WRAP_VOID(sys_block_signals, (sigset_t *ret_before), (ret_before))
 WRAP_VOID(sys_restore_signals, (const sigset_t *before), (before))
-WRAP(int, sys_getrandom, (void *buf, size_t size), (buf, size))
+WRAP(int, sys_getrandom, (void *buf, size_t size), (buf, limited(size)))
 WRAP_BY(void *, sys_map_wiped, other_map_wiped, (size_t size, bool *ret_wiped), (size, ret_wiped))
 WRAP_BY(int64_t, sys_clock_ns, other_clock_ns, (int clock), (clock))

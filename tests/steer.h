@@ -11,6 +11,8 @@
 
 #include <poll.h>
 #include <signal.h>
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #define EVERY 0
@@ -18,6 +20,12 @@
 
 /* The call is not made and gives this result, say -ENOSPC. */
 void steer_result(const char *call, int nth, long long result);
+
+/* The call is made, and gives this result all the same, as close(2) may. */
+void steer_made(const char *call, int nth, long long result);
+
+/* It reads or writes so many bytes at most; of an attribute it tells so many. */
+void steer_short(const char *call, int nth, size_t size);
 
 /* Something happens just before, or just after, the call. */
 void steer_before(const char *call, int nth, void (*hook)(void *), void *argument);
@@ -46,6 +54,13 @@ struct steer_clockwork {
 };
 void steer_clockwork(const struct steer_clockwork *clockwork);
 
+/*
+ * Likewise: nobody sleeps in line for more than a millisecond; the file of this
+ * name cannot be opened, if it is there.
+ */
+void steer_quick_waits(void);
+void steer_unopenable(const char *name, int error);
+
 /* No rule any more, the system as it is, nothing counted. */
 void steer_reset(void);
 
@@ -67,5 +82,12 @@ int steer_opens(void);
 /* The names of all calls since the last reset, without "sys_", in order, each
  * followed by a space. */
 const char *steer_trace(void);
+
+/*
+ * For calls that are no functions of lib/sys.h but to be steered as well: it is
+ * about to be made, by the name of a constant string.  Is it replaced by this
+ * result?
+ */
+bool steer_enter(const char *call, long long *ret_result);
 
 #endif
