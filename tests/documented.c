@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include <config.h>
+
+#include "documented.h"
+
+#include <errno.h>
+#include <lockfile-pid.h>
+#include <stddef.h>
+#include <string.h>
+
+#define BUSY    LOCKFILE_PID_ERR_BUSY
+#define INVALID LOCKFILE_PID_ERR_INVALID_PID
+#define DEAD    LOCKFILE_PID_ERR_PROCESS_DEAD
+#define ROGUE   LOCKFILE_PID_ERR_ROGUE_DELETION
+
+#define MAX_RESULTS 12
+
+/*
+ * Beside these: what the section "Results" says of nearly all, which is here the
+ * errno of the call that failed, and ENOSPC where a file could not be written
+ * to its end.
+ */
+static const struct {
+	const char *function;
+	int results[MAX_RESULTS];
+	bool general;
+} table[] = {
+	{ "new", { -EINVAL, -ENAMETOOLONG, -ENOMEM }, true },
+	{ "free", { 0 }, false },
+	{ "path", { 0 }, false },
+	{ "set_mode", { -EINVAL, -EBUSY }, false },
+	{ "set_inheritable", { -EINVAL, -EBUSY }, false },
+	{ "set_shared_locks", { -EINVAL, -EBUSY }, false },
+	{ "trylock", { BUSY, -EINPROGRESS, INVALID, -EPERM, -ENOTEMPTY, -EINTR }, true },
+	{ "lock", { -EINPROGRESS, INVALID, -EPERM, -ENOTEMPTY, -EINTR, -EDEADLK }, true },
+	{ "timedlock",
+	  { -EINPROGRESS, INVALID, -EPERM, -ENOTEMPTY, -EINTR, -EDEADLK, -ETIMEDOUT }, true },
+	{ "unlock", { ROGUE, -EINPROGRESS, -EAGAIN }, true },
+	{ "must_unlock", { 0 }, false },
+	{ "verify", { ROGUE }, true },
+	{ "check", { BUSY, DEAD, INVALID }, true },
+	{ "adopt", { ROGUE, -EPERM, -EAGAIN, -EINPROGRESS, -ENOTEMPTY, -EINTR }, true },
+	{ "fileno", { -EBADF }, false },
+	{ "wait_begin", { BUSY, -EINPROGRESS, INVALID, -EPERM, -ENOTEMPTY, -EDEADLK }, true },
+	{ "wait_fd", { -EBADF }, false },
+	{ "wait_continue", { BUSY, -EINVAL, INVALID, -EPERM, -ENOTEMPTY, -EDEADLK }, true },
+	{ "wait_cancel", { -EINVAL }, false },
+	{ "strerror", { 0 }, false },
+	{ "version", { 0 }, false },
+};
+#define ROWS ((int)(sizeof(table) / sizeof(table[0])))
+
+static int row_of(const char *function)
+{
+	for (int i = 0; i < ROWS; i++)
+		if (strcmp(table[i].function, function) == 0)
+			return i;
+	return -1;
+}
+
+bool documented_has(const char *function)
+{
+	return row_of(function) >= 0;
+}
+
+bool documented(const char *function, int r, int error)
+{
+	int row = row_of(function);
+
+	if (row < 0)
+		return false;
+	if (r == 0 || (table[row].general && error != 0 && r == -error))
+		return true;
+	for (int i = 0; i < MAX_RESULTS && table[row].results[i]; i++)
+		if (table[row].results[i] == r)
+			return true;
+	return false;
+}
