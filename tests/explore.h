@@ -16,9 +16,9 @@
  * are alike make their first steps in their order.
  *
  * Environment:
- * EXPLORE_PREEMPTIONS	how many in a schedule, with a kill one less; where it is not
- *			set, 1 with two processes and 0 with three (and kills of these
- *			only with O_TMPFILE)
+ * EXPLORE_PREEMPTIONS	how many in a schedule, 1 where it is not set; one less for three
+ *			processes that do not all have O_TMPFILE, and for each of these:
+ *			a kill, one without O_TMPFILE, one of three
  * EXPLORE_RANDOM	how many random schedules of each scene
  * EXPLORE_SEED		where they start; it is printed when one fails
  * EXPLORE_SCENE	this scene alone

@@ -331,31 +331,37 @@ static void replace_and_try(struct lockfile_pid *lock)
 	try(lock);
 }
 
-const struct scene scenes[] = {
+const struct scene scenes_of_two[] = {
 	{ "fresh", NULL, { { NULL, try_twice }, { NULL, try } }, 2, .wins = 1 },
-	{ "fresh-3", NULL, { { NULL, try }, { NULL, try }, { NULL, try } }, 3, .wins = 1 },
 	{ "fresh-wait", NULL, { { NULL, wait }, { NULL, wait } }, 2, .wins = 2 },
-	{ "fresh-wait-3", NULL, { { NULL, wait }, { NULL, wait }, { NULL, wait } }, 3, .wins = 3 },
 	{ "release", NULL, { { hold, unlock_and_try }, { NULL, try_twice } }, 2, .wins = 1 },
 	{ "free", NULL, { { hold, give_up_by_free }, { NULL, try_twice } }, 2, .wins = 1 },
-	{ "release-3", NULL, { { hold, unlock }, { NULL, try }, { NULL, try } }, 3, .wins = 1 },
 	{ "release-wait", NULL, { { hold, unlock_and_try }, { NULL, wait } }, 2, .wins = 2 },
-	{ "release-wait-3", NULL, { { hold, unlock }, { NULL, wait }, { NULL, wait } }, 3, .wins = 3 },
 	{ "closed", NULL, { { close_underneath, unlock_and_try }, { NULL, try_twice } }, 2, .wins = 1 },
 	{ "stale", stale, { { NULL, try }, { NULL, try_twice } }, 2, .wins = 1 },
-	{ "stale-3", stale, { { NULL, try }, { NULL, try }, { NULL, try } }, 3, .wins = 1 },
 	{ "stale-wait", stale, { { NULL, wait }, { NULL, wait } }, 2, .wins = 2 },
 	{ "foreign", foreign_stale, { { NULL, try }, { NULL, try_twice } }, 2, .wins = 1 },
 	{ "invalid", invalid, { { NULL, try }, { NULL, try_twice } }, 2, .wins = 1 },
-	{ "invalid-3", invalid, { { NULL, try }, { NULL, try }, { NULL, try } }, 3, .wins = 1 },
 	{ "empty", empty, { { NULL, wait }, { NULL, try } }, 2, .wins = 1 },
 	{ "empty-old", empty_of_old, { { NULL, try }, { NULL, try } }, 2, .wins = 1 },
 	{ "leftover", stale_with_leftover, { { NULL, try }, { NULL, try_twice } }, 2, .wins = 1 },
-	{ "leftover-3", stale_with_leftover, { { NULL, try }, { NULL, try }, { NULL, try } }, 3,
-	  .wins = 1 },
 	{ "leftover-link", stale_with_link_as_leftover, { { NULL, try }, { NULL, try } }, 2, .wins = 1 },
 	{ "link", stale_link, { { NULL, try }, { NULL, try } }, 2, .wins = 1 },
 	{ "died", NULL, { { hold, only_die }, { NULL, try_twice } }, 2, .wins = 1, .may_leave = true },
+	{ "rogue", NULL, { { hold, lose }, { NULL, remove_and_try } }, 2, .wins = 1 },
+	{ "replaced", NULL, { { hold, lose }, { NULL, replace_and_try } }, 2, .wins = 1,
+	  .may_leave = true },
+};
+
+const struct scene scenes_of_three[] = {
+	{ "fresh-3", NULL, { { NULL, try }, { NULL, try }, { NULL, try } }, 3, .wins = 1 },
+	{ "fresh-wait-3", NULL, { { NULL, wait }, { NULL, wait }, { NULL, wait } }, 3, .wins = 3 },
+	{ "release-3", NULL, { { hold, unlock }, { NULL, try }, { NULL, try } }, 3, .wins = 1 },
+	{ "release-wait-3", NULL, { { hold, unlock }, { NULL, wait }, { NULL, wait } }, 3, .wins = 3 },
+	{ "stale-3", stale, { { NULL, try }, { NULL, try }, { NULL, try } }, 3, .wins = 1 },
+	{ "invalid-3", invalid, { { NULL, try }, { NULL, try }, { NULL, try } }, 3, .wins = 1 },
+	{ "leftover-3", stale_with_leftover, { { NULL, try }, { NULL, try }, { NULL, try } }, 3,
+	  .wins = 1 },
 	{ "died-3", NULL, { { hold, only_die }, { NULL, try }, { NULL, try } }, 3, .wins = 1,
 	  .may_leave = true },
 	{ "died-wait-3", NULL, { { hold, only_die }, { NULL, wait }, { NULL, wait } }, 3, .wins = 3 },
@@ -367,9 +373,6 @@ const struct scene scenes[] = {
 	  .wins = 2, .killed = family_killed },
 	{ "leave", NULL, { { hold, unlock_late }, { NULL, wait_and_leave }, { NULL, wait } }, 3,
 	  .wins = 2 },
-	{ "rogue", NULL, { { hold, lose }, { NULL, remove_and_try } }, 2, .wins = 1 },
 	{ "rogue-3", NULL, { { hold, lose }, { NULL, remove_and_try }, { NULL, try } }, 3,
 	  .wins = 1 },
-	{ "replaced", NULL, { { hold, lose }, { NULL, replace_and_try } }, 2, .wins = 1,
-	  .may_leave = true },
 };

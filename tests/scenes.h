@@ -5,9 +5,8 @@
 
 #include "explore.h"
 
-#define SCENES 32
-
-extern const struct scene scenes[SCENES];
+extern const struct scene scenes_of_two[18];
+extern const struct scene scenes_of_three[14];
 
 /* All schedules of a scene: it does not end. */
 #define SCENE_TIMEOUT_S 3600

@@ -9,14 +9,26 @@
 #include "common.h"
 #include "scenes.h"
 
-TEST_EACH_WITHIN(whoever_is_killed_the_others_have_it, scenes, SCENE_TIMEOUT_S)
+TEST_EACH_WITHIN(whoever_of_two_is_killed_the_other_has_it, scenes_of_two, SCENE_TIMEOUT_S)
 {
 	for (enum way way = 0; way < WAYS; way++)
-		explore_kills(&scenes[_i], way);
+		explore_kills(&scenes_of_two[_i], way);
 }
 
-TEST_EACH_WITHIN(one_at_a_time_holds_in_random_orders_with_kills, scenes, SCENE_TIMEOUT_S)
+TEST_EACH_WITHIN(whoever_of_three_is_killed_the_others_have_it, scenes_of_three, SCENE_TIMEOUT_S)
 {
 	for (enum way way = 0; way < WAYS; way++)
-		explore_random(&scenes[_i], way);
+		explore_kills(&scenes_of_three[_i], way);
+}
+
+TEST_EACH_WITHIN(two_in_random_orders_with_kills, scenes_of_two, SCENE_TIMEOUT_S)
+{
+	for (enum way way = 0; way < WAYS; way++)
+		explore_random(&scenes_of_two[_i], way);
+}
+
+TEST_EACH_WITHIN(three_in_random_orders_with_kills, scenes_of_three, SCENE_TIMEOUT_S)
+{
+	for (enum way way = 0; way < WAYS; way++)
+		explore_random(&scenes_of_three[_i], way);
 }
