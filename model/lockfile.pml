@@ -15,13 +15,16 @@
  * unnamed candidate (with its lock and record), and closing a file that was only
  * read.
  *
- * Inode numbers are given anew as soon as nothing is left of the file, the lowest
- * first.  That loses nothing while all numbers that are compared belong to
- * files that are open (then free numbers are interchangeable), which is what the
- * guards are for.
+ * Inode numbers are given anew as soon as nothing is left of the file: first one
+ * that somebody remembers whose descriptor was closed, for that can be mistaken,
+ * then the lowest.  That loses nothing while all other numbers that are compared
+ * belong to files that are open (then free numbers are interchangeable), which is
+ * what the guards are for.  Which number it is, and which process is which,
+ * makes no state of its own (symmetry.h).
  *
  * Checked at every step: who makes PATH its file finds nobody that holds; who
- * removes PATH removes its own, or one that nobody holds.  A process holds from
+ * removes or replaces PATH, be it with the candidate of another, removes its own, or
+ * one that nobody holds.  A process holds from
  * the step that makes PATH its file until it removes it or dies, a child from fork
  * on.  At any time when all are dead: a newcomer that nobody disturbs has
  * the lock after at most ROUNDS rounds, and leaves no PATH, nor, if it needed
@@ -55,13 +58,12 @@
  *	RELEASE_WITHOUT_RECHECK	check PATH before the right only
  *	ADOPT_WITHOUT_RECHECK
  *	LET_GO_WITHOUT_RIGHT	remove a stale file without the right
+ *	WITHDRAW_CLOSED		close the candidate before its name is removed: it takes
+ *				three processes, of more than one life, to fail
  *
- * WITHDRAW_CLOSED, which closes the candidate before its name is removed, makes no
- * check fail with two processes, nor with three of one life.
- *
- * Bounded: the processes; a holder has at most one lock, and one handle; a child
- * does not fork before it adopts.  Not modelled: the line of waiters (locking
- * does not depend on it), names changed by hand, other users, foreign lock
+ * Bounded: the processes, and their lives with LIVES only; a holder has at most one lock, and one handle; a child
+ * does not fork before it adopts.  Not modelled: the line of waiters (queue.pml;
+ * locking does not depend on it), names changed by hand, other users, foreign lock
  * files, read locks, stray copies of descriptors, failing calls, networks.
  */
 #ifndef PROCESSES
@@ -100,6 +102,9 @@ byte record[INODES + 1] = DEAD;
 byte alive_mask;
 #ifdef INHERITABLE
 byte inherits[PROCESSES];	/* what a new child has a copy of */
+#endif
+#ifdef CLOSING
+byte remembers[PROCESSES];	/* the number of a lock file without its descriptor */
 #endif
 byte newcomer = NONE;		/* all others are dead, and stay so */
 byte holders;			/* a bit each: those that hold */
@@ -145,6 +150,17 @@ inline make(ret)
 	:: ret <= INODES && !is_free(ret) -> ret++
 	:: else -> break
 	od;
+#ifdef CLOSING
+	/* rather one that somebody remembers: then it can be mistaken */
+	i = 0;
+	do
+	:: i < PROCESSES ->
+		ret = (remembers[i] != NONE && is_free(remembers[i]) -> remembers[i] : ret);
+		i++
+	:: else -> break
+	od;
+	i = NONE;
+#endif
 	assert(ret <= INODES);
 	record[ret] = EMPTY
 }
@@ -208,7 +224,8 @@ inline replace_name()
 	i = path;
 	path = takeover;
 	takeover = NONE;
-	forget(i)
+	forget(i);
+	i = NONE
 }
 
 /* What it finds at PATH: is that ours? */
@@ -230,6 +247,9 @@ inline stop_holding()
 	:: else
 	fi;
 	has_file = false;
+#ifdef CLOSING
+	remembers[_pid] = NONE;
+#endif
 	file = NONE
 }
 
@@ -362,8 +382,7 @@ end_dead:
 	:: d_step { is_alive -> file = inherits[_pid]; inherits[_pid] = NONE; has_file = true };
 	   goto heir
 #endif
-	/* one of them is as good as another */
-	:: d_step { _pid == 0 && newcomer == NONE && all_dead ->
+	:: d_step { newcomer == NONE && all_dead ->
 		newcomer = me;
 		alive_mask = alive_mask | my_bit;
 		make_candidate()
@@ -563,7 +582,7 @@ rename:
 	if
 	:: d_step { takeover == candidate -> replace_name(); hold() }; goto close_other
 	/* not to be: another's moves, or nothing */
-	:: d_step { takeover != candidate && takeover != NONE -> replace_name(); drop_other() };
+	:: d_step { takeover != candidate && takeover != NONE -> assert(holders == 0); replace_name(); drop_other() };
 	   goto arrived
 	:: d_step { takeover == NONE -> drop_other() }; goto arrived
 	OR_DIE
@@ -608,7 +627,7 @@ publish:
 #ifdef PLACEHOLDER
 compare_placeholder:
 	if
-	:: path == other -> goto rename
+	:: d_step { path == other -> other = NONE }; goto rename
 	:: d_step { path != other -> other = NONE }; goto withdraw
 	OR_DIE
 	fi;
@@ -649,7 +668,8 @@ holding:
 #endif
 	:: !is_ours -> goto leave
 #ifdef CLOSING
-	:: d_step { has_file && newcomer == NONE -> has_file = false; WEAKEN; close_lock(file) };
+	:: d_step { has_file && newcomer == NONE -> has_file = false; WEAKEN; close_lock(file);
+	   remembers[_pid] = file };
 	   goto holding
 #endif
 #ifdef INHERITABLE
