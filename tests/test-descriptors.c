@@ -369,3 +369,24 @@ TEST(no_descriptor_leaks_over_1000_failures_for_lack_of_a_directory)
 	ck_assert_int_eq(count_descriptors(), descriptors);
 	lockfile_pid_free(lock);
 }
+
+static void fail_with_descriptor_0(void *argument)
+{
+	struct lockfile_pid *lock = argument;
+	int descriptors;
+
+	close(STDIN_FILENO);
+	descriptors = count_descriptors();
+	REQUIRE(lockfile_pid_trylock(lock) == LOCKFILE_PID_ERR_BUSY);
+	REQUIRE(count_descriptors() == descriptors);
+}
+
+TEST(descriptor_0_is_closed_as_any)
+{
+	struct lockfile_pid *lock = new_lock("x.pid"), *other = new_lock("x.pid");
+
+	ck_assert_int_eq(lockfile_pid_trylock(lock), 0);
+	ck_assert_int_eq(in_child(fail_with_descriptor_0, other), 0);
+	lockfile_pid_free(other);
+	lockfile_pid_free(lock);
+}

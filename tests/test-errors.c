@@ -290,3 +290,32 @@ TEST_EACH(a_signal_handler_ends_a_wait_whenever_it_runs, moments)
 	holder_end(&holder);
 	lockfile_pid_free(lock);
 }
+
+TEST(what_cannot_be_verified_is_held)
+{
+	struct lockfile_pid *lock = new_lock("x.pid");
+
+	steer_reset();
+	ck_assert_int_eq(lockfile_pid_trylock(lock), 0);
+	steer_result("sys_fstatat", 1, -EIO);
+	ck_assert_int_eq(lockfile_pid_lock(lock), -EDEADLK);
+	steer_reset();
+	ck_assert_int_eq(lockfile_pid_unlock(lock), 0);
+	lockfile_pid_free(lock);
+}
+
+TEST(leftover_that_cannot_be_looked_at_is_left)
+{
+	struct lockfile_pid *lock = new_lock("x.pid");
+
+	write_file("x.pid", "?\n");
+	write_file("x.pid.takeover", "");
+	steer_reset();
+	/* the candidate, we ourselves, what is judged; and the leftover */
+	steer_result("sys_fstat", 4, -EIO);
+	ck_assert_int_eq(lockfile_pid_trylock(lock), -EIO);
+	ck_assert(exists("x.pid.takeover"));
+	steer_reset();
+	ck_assert_int_eq(lockfile_pid_trylock(lock), 0);
+	lockfile_pid_free(lock);
+}

@@ -450,3 +450,40 @@ TEST(who_loses_the_first_place_is_not_woken_by_a_former_holder_for_ever)
 	lockfile_pid_free(second);
 	holder_end(&holder);
 }
+
+/* It may have been woken, and not have looked yet. */
+TEST(who_leaves_wakes_the_next)
+{
+	struct holder holder = start_holding("x.pid");
+	struct lockfile_pid *first = in_line("x.pid"), *second = in_line("x.pid");
+
+	ck_assert_int_eq(lockfile_pid_wait_continue(first), LOCKFILE_PID_ERR_BUSY);
+	ck_assert(!is_readable(lockfile_pid_wait_fd(first), 0));
+	ck_assert_int_eq(lockfile_pid_wait_cancel(second), 0);
+	ck_assert(is_readable(lockfile_pid_wait_fd(first), 0));
+	lockfile_pid_free(second);
+	lockfile_pid_free(first);
+	holder_end(&holder);
+}
+
+/* An epoll descriptor, a FIFO, a directory, and a timer. */
+#define OF_A_PLACE 4
+
+static void try_as_child(void *lock)
+{
+	int descriptors = count_descriptors();
+
+	REQUIRE(lockfile_pid_trylock(lock) == LOCKFILE_PID_ERR_BUSY);
+	REQUIRE(count_descriptors() <= descriptors - OF_A_PLACE);
+}
+
+TEST(a_child_that_was_made_behind_our_back_keeps_nothing_of_our_place)
+{
+	struct holder holder = start_holding("x.pid");
+	struct lockfile_pid *lock = in_line("x.pid");
+
+	ck_assert_int_eq(in_raw_child(try_as_child, lock), 0);
+	ck_assert_int_eq(lockfile_pid_wait_continue(lock), LOCKFILE_PID_ERR_BUSY);
+	lockfile_pid_free(lock);
+	holder_end(&holder);
+}

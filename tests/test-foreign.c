@@ -553,3 +553,32 @@ TEST_EACH(what_takes_its_place_meanwhile_is_kept, moments)
 	}
 	holder_end(&other);
 }
+
+TEST(what_is_no_lock_file_is_not_worth_the_right_to_replace_it)
+{
+	struct lockfile_pid *lock = new_lock();
+
+	ck_assert_int_eq(mkdir("x.pid", 0755), 0);
+	steer_reset();
+	ck_assert_int_eq(lockfile_pid_trylock(lock), LOCKFILE_PID_ERR_INVALID_PID);
+	/* the attempt without a look was the only one */
+	ck_assert_int_eq(steer_count("sys_link_fd"), 1);
+	ck_assert_int_eq(rmdir("x.pid"), 0);
+	lockfile_pid_free(lock);
+}
+
+TEST(check_takes_the_callers_word_on_shared_locks)
+{
+	struct lockfile_pid *lock = new_lock();
+	pid_t pid;
+
+	forge_foreign("x.pid", RECORD_PID_MAX);
+	steer_reset();
+	steer_file_system(0x6969); /* NFS */
+	ck_assert_int_eq(lockfile_pid_check(lock, &pid), LOCKFILE_PID_ERR_BUSY);
+	ck_assert_int_eq(lockfile_pid_set_shared_locks(lock, 1), 0);
+	ck_assert_int_eq(lockfile_pid_check(lock, &pid), LOCKFILE_PID_ERR_PROCESS_DEAD);
+	steer_reset();
+	lockfile_pid_free(lock);
+	ck_assert_int_eq(unlink("x.pid"), 0);
+}

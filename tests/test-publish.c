@@ -138,6 +138,23 @@ TEST_EACH(path_that_another_took_meanwhile_is_kept, ways)
 	end(lock);
 }
 
+static void be_taken_by_an_empty_file(void)
+{
+	write_file(PATH, "");
+}
+
+TEST_EACH(path_that_an_empty_file_took_meanwhile_is_kept, ways)
+{
+	struct lockfile_pid *lock = begin(_i);
+
+	do_before(ways[_i].call, ways[_i].nth, be_taken_by_an_empty_file);
+	ck_assert_int_eq(lockfile_pid_trylock(lock), BUSY);
+	ck_assert_int_eq(acted, 1);
+	ck_assert_str_eq(read_file(PATH), "");
+	ck_assert_int_eq(unlink(PATH), 0);
+	end(lock);
+}
+
 static void be_taken_and_left(void)
 {
 	be_locked_by_another();
@@ -339,17 +356,38 @@ TEST(what_replaced_the_placeholder_before_the_look_is_kept)
 	end(lock);
 }
 
-static void fail_the_second_look(void)
+/* Of another number: the old one is in use until the new one is there. */
+static void replace_placeholder_by_empty_file(void)
 {
-	steer_result("sys_fstatat", 2, -EIO);
+	write_file(PATH ".new", "");
+	ck_assert_int_eq(rename(PATH ".new", PATH), 0);
 }
 
-TEST(placeholder_whose_size_is_not_known_is_filled)
+TEST(empty_file_that_replaced_the_placeholder_is_kept)
 {
 	struct lockfile_pid *lock = begin(1);
 
 	acted = 0;
-	between = fail_the_second_look;
+	between = replace_placeholder_by_empty_file;
+	steer_after(PLACEHOLDER, act, NULL);
+	ck_assert_int_eq(lockfile_pid_trylock(lock), BUSY);
+	ck_assert_int_eq(acted, 1);
+	ck_assert_str_eq(read_file(PATH), "");
+	ck_assert_int_eq(unlink(PATH), 0);
+	end(lock);
+}
+
+static void remove_placeholder(void)
+{
+	ck_assert_int_eq(unlink(PATH), 0);
+}
+
+TEST(placeholder_that_was_removed_is_made_anew)
+{
+	struct lockfile_pid *lock = begin(1);
+
+	acted = 0;
+	between = remove_placeholder;
 	steer_after(PLACEHOLDER, act, NULL);
 	ck_assert_int_eq(lockfile_pid_trylock(lock), 0);
 	ck_assert_int_eq(acted, 1);

@@ -654,6 +654,22 @@ TEST(nobody_else_is_seen_without_a_line)
 	leave_alone(&queue, lock);
 }
 
+TEST(nobody_else_is_seen_where_that_cannot_be_asked)
+{
+	struct queue queue, other;
+	struct lockfile_pid *lock = join_alone(&queue);
+
+	ck_assert_int_eq(queue_join(&other, &lock->path, false), 0);
+	ck_assert(queue_has_others(&queue));
+	steer_reset();
+	steer_result("sys_is_byte_locked", EVERY, -ENOLCK);
+	ck_assert(!queue_has_others(&queue));
+	ck_assert_int_eq(steer_count("sys_is_byte_locked"), 1);
+	steer_reset();
+	queue_leave(&other, &lock->path, false);
+	leave_alone(&queue, lock);
+}
+
 /* PATH is free, and nobody was woken. */
 TEST(who_is_the_first_or_has_let_it_go_first_does_not_defer)
 {
@@ -760,6 +776,110 @@ TEST_EACH(a_look_without_a_wake_up_sees_each_change, news)
 	ck_assert_int_eq(count_descriptors(), descriptors);
 	lockfile_pid_free(lock);
 	lockfile_pid_free(holder);
+}
+
+/* Joining and leaving, without a handle */
+
+static bool is_woken(struct queue *queue)
+{
+	int r = queue_sleep(queue, 0, NULL, false);
+
+	ck_assert_int_ge(r, 0);
+	return r == 1;
+}
+
+/* Open, it keeps its inode number to itself. */
+static void replace_fifo(void *ret_fd)
+{
+	ck_assert_int_eq(unlink(FIFO), 0);
+	ck_assert_int_eq(mkfifo(FIFO, 0600), 0);
+	*(int *)ret_fd = open(FIFO, O_RDWR | O_NONBLOCK | O_CLOEXEC);
+}
+
+TEST(a_line_that_took_the_place_of_ours_is_stood_in_and_not_removed)
+{
+	struct lockfile_pid *lock = new_lock("x.pid"); /* its path */
+	struct queue queue;
+	struct stat theirs;
+	int fd = -1;
+
+	steer_reset();
+	steer_before("sys_lock_byte", 1, replace_fifo, &fd);
+	ck_assert_int_eq(queue_join(&queue, &lock->path, false), 0);
+	ck_assert_int_eq(steer_count("sys_mkfifoat"), 1);
+	ck_assert_int_eq(steer_count("sys_unlinkat"), 0);
+	steer_reset();
+	ck_assert_int_eq(fstat(fd, &theirs), 0);
+	ck_assert_int_ge(queue.fifo.fd, 0);
+	ck_assert_uint_eq(queue.fifo_ino, theirs.st_ino);
+	ck_assert_uint_eq(theirs.st_nlink, 1);
+	close(fd);
+	leave_alone(&queue, lock);
+}
+
+TEST(where_no_line_can_be_made_that_is_tried_once)
+{
+	struct lockfile_pid *lock = new_lock("x.pid"); /* its path */
+	struct queue queue;
+
+	steer_reset();
+	steer_result("sys_mkfifoat", EVERY, -EACCES);
+	ck_assert_int_eq(queue_join(&queue, &lock->path, false), 0);
+	ck_assert_int_eq(steer_count("sys_mkfifoat"), 1);
+	steer_reset();
+	ck_assert(queue_is_joined(&queue));
+	ck_assert_int_lt(queue.fifo.fd, 0);
+	leave_alone(&queue, lock);
+}
+
+TEST(a_byte_from_before_one_came_does_not_wake_it)
+{
+	struct queue first, second;
+	struct lockfile_pid *lock = join_alone(&first);
+
+	ck_assert_int_eq(write(first.fifo.fd, "", 1), 1);
+	ck_assert_int_eq(queue_join(&second, &lock->path, false), 0);
+	ck_assert_int_ge(second.fifo.fd, 0);
+	ck_assert(!is_woken(&second));
+	ck_assert(is_woken(&first));
+	/* a new one would have */
+	ck_assert_int_eq(write(first.fifo.fd, "", 1), 1);
+	ck_assert(is_woken(&second));
+	queue_leave(&second, &lock->path, false);
+	leave_alone(&first, lock);
+}
+
+static struct lockfile_pid *join_as_two(struct queue *ret_first, struct queue *ret_second)
+{
+	struct lockfile_pid *lock = join_alone(ret_first);
+
+	ck_assert_int_eq(queue_join(ret_second, &lock->path, false), 0);
+	watch(ret_first, 0, true);
+	watch(ret_second, 0, true);
+	ck_assert(ret_first->first && !ret_second->first);
+	ck_assert(!is_woken(ret_first));
+	return lock;
+}
+
+TEST(who_leaves_with_a_wake_up_that_it_has_not_used_wakes_another)
+{
+	struct queue first, second;
+	struct lockfile_pid *lock = join_as_two(&first, &second);
+
+	queue_leave(&second, &lock->path, true);
+	ck_assert(is_woken(&first));
+	leave_alone(&first, lock);
+}
+
+TEST(who_leaves_as_the_second_and_was_not_woken_wakes_nobody)
+{
+	struct queue first, second;
+	struct lockfile_pid *lock = join_as_two(&first, &second);
+
+	queue_leave(&second, &lock->path, false);
+	ck_assert(exists(FIFO));
+	ck_assert(!is_woken(&first));
+	leave_alone(&first, lock);
 }
 
 /* Waking */

@@ -229,3 +229,43 @@ TEST(a_wait_that_is_cancelled_leaves_nothing)
 	lockfile_pid_free(lock);
 	lockfile_pid_free(holder);
 }
+
+TEST(who_never_saw_anybody_owes_no_turn_when_the_clock_has_just_started)
+{
+	struct lockfile_pid *lock;
+
+	steer_reset();
+	steer_result("sys_clock_ns", EVERY, 1);
+	lock = new_lock("x.pid");
+	ck_assert_int_eq(lockfile_pid_trylock(lock), 0);
+	ck_assert_int_eq(steer_count("sys_sleep_ns"), 0);
+	steer_reset();
+	lockfile_pid_free(lock);
+}
+
+static void remove_by_hand(void *unused)
+{
+	(void)unused;
+	ck_assert_int_eq(unlink("x.pid"), 0);
+}
+
+/* Who is not the first in line leaves it to that one, but not at the end of its time. */
+TEST(the_last_attempt_is_one_whoever_is_first)
+{
+	struct lockfile_pid *lock = new_lock("x.pid");
+
+	steer_reset();
+	greedy = new_lock("x.pid");
+	waiter = new_lock("x.pid");
+	ck_assert_int_eq(lockfile_pid_trylock(greedy), 0);
+	ck_assert_int_eq(lockfile_pid_wait_begin(waiter), BUSY);
+	steer_reset();
+	/* the first is no sleep */
+	steer_before("sys_epoll_wait", 2, remove_by_hand, NULL);
+	ck_assert_int_eq(lockfile_pid_timedlock(lock, 20), 0);
+	steer_reset();
+	lockfile_pid_free(lock);
+	lockfile_pid_free(waiter);
+	lockfile_pid_free(greedy);
+	assert_nothing_left();
+}
