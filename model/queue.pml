@@ -36,10 +36,10 @@
  *			fairness, nobody has the lock any more
  *
  * Does everybody get the lock?  Who stands in line is overtaken once at most if there
- * are two, however slow (TIMELY).  If there are three there is no such bound: who was
- * woken and is slow may find each time that others were quicker, as may who wants
- * the lock from an ordinary mutex.  For more than two only this is shown: nobody is
- * stuck.  LIVENESS, for two, shows that the lock is had again and again.
+ * are two, however slow (TIMELY).  If there are three it can be more than six times,
+ * and no bound is known: who was woken and is slow may find each time that others
+ * were quicker.  For more than two only this is shown: nobody is stuck.  LIVENESS,
+ * for two, shows that the lock is had again and again.
  *
  * A death of the holder is told at once (HOLDERS_DIE without TIMERS) where there are
  * two.  With three the first may watch another than the holder: one that is not the
@@ -61,15 +61,16 @@
  *	NO_TURN			who has just released tries at once
  *	NO_TIMERS		nothing here: TIMERS are missing where they are needed
  *
- * Bounded: the processes; with CRASHES they are two.  Not modelled: a change of directory, event loops (which
- * are woken more often), a FIFO that cannot be used, foreign lock files, and
- * whether PATH has changed since it was looked at last, which only saves work.
+ * Bounded: the processes; with CRASHES they are two.  Not modelled: a change of
+ * directory, event loops (which are woken more often), a FIFO that cannot be used,
+ * foreign lock files, and whether PATH has changed since it was looked at last,
+ * which only saves work.
  */
 #ifndef PROCESSES
 #define PROCESSES 2
 #endif
 #define FIFOS	  (PROCESSES + 1)
-#define BYTES	  2		/* more are told from this many by nobody */
+#define BYTES	  2		/* which may be more: to read one may leave as many */
 #define NONE	  0
 
 /* PATH: NONE, the number of its holder, 1 and up, or */

@@ -396,8 +396,8 @@ static void play_and_judge(struct schedule *schedule, struct run *run, const cha
 	if (!stage_complaint())
 		return;
 	print_steps(run);
-	ck_abort_msg("%s%s; once more by EXPLORE='%s' tests/test-orders", stage_complaint(), more,
-	             in_words(schedule, run));
+	ck_abort_msg("%s%s; once more by EXPLORE='%s' tests/test-orders%s", stage_complaint(), more,
+	             in_words(schedule, run), schedule->scene->count == ACTORS ? "-of-three" : "");
 }
 
 /* Many schedules. */
