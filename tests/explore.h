@@ -16,9 +16,10 @@
  * are alike make their first steps in their order.
  *
  * Environment:
- * EXPLORE_PREEMPTIONS	how many in a schedule, 1 where it is not set; one less for three
- *			processes that do not all have O_TMPFILE, and for each of these:
- *			a kill, one without O_TMPFILE, one of three
+ * EXPLORE_PREEMPTIONS	how many in a schedule, 1 where it is not set; of three processes
+ *			that do not all have O_TMPFILE, one less.  With a kill one less,
+ *			one less again without O_TMPFILE, and for three processes.  If
+ *			it is not set, kills of three are tried with O_TMPFILE alone
  * EXPLORE_RANDOM	how many random schedules of each scene
  * EXPLORE_SEED		where they start; it is printed when one fails
  * EXPLORE_SCENE	this scene alone
