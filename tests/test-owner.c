@@ -225,13 +225,16 @@ static const struct {
 TEST_EACH(what_is_short_now_is_told, readings)
 {
 	static const int errors[] = { EMFILE, ENFILE, ENOMEM, EINTR };
-	int before = count_descriptors();
+	int before = count_descriptors(), r;
 	struct owner self;
 
 	for (size_t i = 0; i < sizeof(errors) / sizeof(errors[0]); i++) {
 		steer_reset();
 		steer_result(readings[_i].call, readings[_i].nth, -errors[i]);
-		ck_assert_int_eq(owner_self(&self), -errors[i]);
+		r = owner_self(&self);
+		if (steer_count(readings[_i].call) < readings[_i].nth)
+			SKIP("needs pidfd_open(2)");
+		ck_assert_int_eq(r, -errors[i]);
 	}
 	steer_reset();
 	ck_assert_int_eq(count_descriptors(), before);
@@ -784,7 +787,7 @@ static void forge_status(const char *path, const char *text)
 {
 	private_mounts();
 	write_file("status", text);
-	ck_assert_int_eq(mount("status", path, NULL, MS_BIND, NULL), 0);
+	ck_assert_int_eq(mount("status", path, "", MS_BIND, NULL), 0);
 	unlink("status");
 }
 
