@@ -538,10 +538,8 @@ void explore_orders(const struct scene *scene, enum way way)
 
 void explore_kills(const struct scene *scene, enum way way)
 {
-	int preemptions = preemptions_for(scene, way) - (way == WITH_TMPFILE ? 1 : 2);
+	int preemptions = preemptions_for(scene, way) - (scene->count < ACTORS ? 2 : 3);
 
-	if (scene->count == ACTORS)
-		preemptions--;
 	if (!is_left_out(scene, way))
 		explore(scene, way, preemptions < 0 ? 0 : preemptions, 1);
 }

@@ -17,9 +17,9 @@
  *
  * Environment:
  * EXPLORE_PREEMPTIONS	how many in a schedule, 1 where it is not set; of three processes
- *			that do not all have O_TMPFILE, one less.  With a kill one less,
- *			one less again without O_TMPFILE, and for three processes.  If
- *			it is not set, kills of three are tried with O_TMPFILE alone
+ *			that do not all have O_TMPFILE, one less.  With a kill two less,
+ *			and three less for three processes.  If it is not set, kills of
+ *			three are tried with O_TMPFILE alone
  * EXPLORE_RANDOM	how many random schedules of each scene
  * EXPLORE_SEED		where they start; it is printed when one fails
  * EXPLORE_SCENE	this scene alone
