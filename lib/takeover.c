@@ -235,8 +235,7 @@ static int is_placeholder(int dirfd, const char *name, const struct stat *placeh
 
 	if (r < 0)
 		return is_removed(r) ? 0 : r;
-	return st.st_dev == placeholder->st_dev && st.st_ino == placeholder->st_ino &&
-	       st.st_size == 0;
+	return st.st_ino == placeholder->st_ino && st.st_size == 0;
 }
 
 /*

@@ -210,6 +210,14 @@ kill_by()
 	esac
 }
 
+kill_by_any()
+{
+	while read -r program test; do
+		kill_by "$1" "$program" "$test" && return
+	done <"$1/by"
+	return 1
+}
+
 # locate DIRECTORY
 locate()
 {
@@ -240,9 +248,10 @@ try()
 	if [ -e "$1/same" ]; then
 		touch "$1/built"
 	elif [ -e "$1/by" ]; then
-		while read -r program test; do
-			kill_by "$1" "$program" "$test" && break
-		done <"$1/by"
+		# what is lost in a race is lost now and then
+		for _ in 1 2 3; do
+			kill_by_any "$1" && break
+		done
 		[ -e "$1/killed" ] || echo survived >>"$1/said"
 	else
 		echo 'no test is named' >"$1/said"

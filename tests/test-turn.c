@@ -269,3 +269,27 @@ TEST(the_last_attempt_is_one_whoever_is_first)
 	lockfile_pid_free(greedy);
 	assert_nothing_left();
 }
+
+static void leap(void *unused)
+{
+	(void)unused;
+	set_clock(now + PAUSE_MS);
+}
+
+TEST(a_wait_that_is_long_over_ends)
+{
+	struct lockfile_pid *lock = new_lock("x.pid");
+
+	steer_reset();
+	greedy = new_lock("x.pid");
+	ck_assert_int_eq(lockfile_pid_trylock(greedy), 0);
+	steer_reset();
+	set_clock(0);
+	/* the first is no sleep */
+	steer_before("sys_epoll_wait", 2, leap, NULL);
+	ck_assert_int_eq(lockfile_pid_timedlock(lock, 20), -ETIMEDOUT);
+	steer_reset();
+	lockfile_pid_free(lock);
+	lockfile_pid_free(greedy);
+	assert_nothing_left();
+}
