@@ -279,7 +279,7 @@ static bool record(void)
 	return true;
 }
 
-static void inject_list(const char *call, int nth, int kind, const int *list)
+static void inject_list(const char *call, int nth, enum fault_kind kind, const int *list)
 {
 	int row = (int)(faults_of(call) - faults);
 

@@ -42,11 +42,12 @@ struct operation {
 void inject_failures(const struct operation *operation);
 
 /* What fails at present. */
+enum fault_kind { FAILURE, SHORT, ANSWER };
 struct fault {
 	const char *call;               /* NULL: nothing */
 	int nth;
 	int result;
-	enum { FAILURE, SHORT, ANSWER } kind;
+	enum fault_kind kind;
 };
 extern struct fault fault;
 
