@@ -4,9 +4,10 @@
  * lock on a file lives as long as any copy.  So a handler for forks closes the
  * child's copies at once, those apart that it is to keep.  There are ways to make
  * a process that call no such handlers (clone(2), _Fork(3)), and a child may even
- * have its parent's PID, in a PID namespace of its own.  Therefore what this process knows of itself is
- * on a page that the kernel wipes in every child (MADV_WIPEONFORK, Linux 4.14),
- * and each descriptor remembers the generation of the process that entered it.
+ * have its parent's PID, in a PID namespace of its own.  Therefore what this process
+ * knows of itself is on a page that the kernel wipes in every child (MADV_WIPEONFORK,
+ * Linux 4.14), and each descriptor remembers the generation of the process that
+ * entered it.
  *
  * A signal handler that interrupts this library must not fork: the list may be
  * locked (POSIX.1-2024 took fork() off the list of async-signal-safe functions

@@ -28,6 +28,10 @@
 
 #define RANDOM_SCHEDULES 10
 
+/* The systems. */
+enum way { WITH_TMPFILE, WITHOUT_TMPFILE, BY_PLACEHOLDER, MIXED, WAYS };
+static const char *const way_names[] = { "with", "without", "placeholder", "mixed" };
+
 enum { RUN = 'r', TIME = 't', KILL = 'k' };
 
 struct action {
@@ -65,8 +69,6 @@ static struct {
 	long schedules, steps, kills;
 	int64_t longest_ns;
 } counts;
-
-static const char *const way_names[] = { "with", "without", "placeholder", "mixed" };
 
 /* The actors. */
 
@@ -531,20 +533,23 @@ static void explore(const struct scene *scene, enum way way, int preemptions, in
 	end(&schedule);
 }
 
-void explore_orders(const struct scene *scene, enum way way)
+void explore_orders(const struct scene *scene)
 {
-	explore(scene, way, preemptions_for(scene, way), 0);
+	for (enum way way = 0; way < WAYS; way++)
+		explore(scene, way, preemptions_for(scene, way), 0);
 }
 
-void explore_kills(const struct scene *scene, enum way way)
+void explore_kills(const struct scene *scene)
 {
-	int preemptions = preemptions_for(scene, way) - (scene->count < ACTORS ? 2 : 3);
+	for (enum way way = 0; way < WAYS; way++) {
+		int preemptions = preemptions_for(scene, way) - (scene->count < ACTORS ? 2 : 3);
 
-	if (!is_left_out(scene, way))
-		explore(scene, way, preemptions < 0 ? 0 : preemptions, 1);
+		if (!is_left_out(scene, way))
+			explore(scene, way, preemptions < 0 ? 0 : preemptions, 1);
+	}
 }
 
-void explore_random(const struct scene *scene, enum way way)
+static void explore_way_at_random(const struct scene *scene, enum way way)
 {
 	int seed = number_from("EXPLORE_SEED", (int)(now_ms() & 0xffffff));
 	struct schedule schedule = { .scene = scene, .way = way };
@@ -562,4 +567,10 @@ void explore_random(const struct scene *scene, enum way way)
 	}
 	end(&schedule);
 	free(run);
+}
+
+void explore_random(const struct scene *scene)
+{
+	for (enum way way = 0; way < WAYS; way++)
+		explore_way_at_random(scene, way);
 }

@@ -51,13 +51,13 @@ struct scene {
 	void (*killed)(int who);        /* beside the usual; may be NULL */
 };
 
-/* The system: with O_TMPFILE; without; without renaming unless the name is taken, too;
- * or the first actor alone has all. */
-enum way { WITH_TMPFILE, WITHOUT_TMPFILE, BY_PLACEHOLDER, MIXED, WAYS };
-
-void explore_orders(const struct scene *scene, enum way way);
-void explore_kills(const struct scene *scene, enum way way);
-void explore_random(const struct scene *scene, enum way way);
+/*
+ * Each on every system: with O_TMPFILE; without; without renaming unless the name is
+ * taken, too; and where the first actor alone has all.
+ */
+void explore_orders(const struct scene *scene);
+void explore_kills(const struct scene *scene);
+void explore_random(const struct scene *scene);
 
 /* For an actor that starts another. */
 void explore_start(int who, void (*act)(struct lockfile_pid *), struct lockfile_pid *lock);

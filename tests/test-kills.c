@@ -11,24 +11,20 @@
 
 TEST_EACH_WITHIN(whoever_of_two_is_killed_the_other_has_it, scenes_of_two, SCENE_TIMEOUT_S)
 {
-	for (enum way way = 0; way < WAYS; way++)
-		explore_kills(&scenes_of_two[_i], way);
+	explore_kills(&scenes_of_two[_i]);
 }
 
 TEST_EACH_WITHIN(whoever_of_three_is_killed_the_others_have_it, scenes_of_three, SCENE_TIMEOUT_S)
 {
-	for (enum way way = 0; way < WAYS; way++)
-		explore_kills(&scenes_of_three[_i], way);
+	explore_kills(&scenes_of_three[_i]);
 }
 
 TEST_EACH_WITHIN(two_in_random_orders_with_kills, scenes_of_two, SCENE_TIMEOUT_S)
 {
-	for (enum way way = 0; way < WAYS; way++)
-		explore_random(&scenes_of_two[_i], way);
+	explore_random(&scenes_of_two[_i]);
 }
 
 TEST_EACH_WITHIN(three_in_random_orders_with_kills, scenes_of_three, SCENE_TIMEOUT_S)
 {
-	for (enum way way = 0; way < WAYS; way++)
-		explore_random(&scenes_of_three[_i], way);
+	explore_random(&scenes_of_three[_i]);
 }

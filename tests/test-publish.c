@@ -322,19 +322,25 @@ static void replace_placeholder(void)
 	forge_foreign(PATH, 1);
 }
 
-/* By hand. */
-TEST(what_replaced_the_placeholder_is_kept)
+/* What is put in the place of the placeholder as soon as that is made. */
+static void assert_kept(void (*replace)(void), const char *content)
 {
 	struct lockfile_pid *lock = begin(1);
 
 	acted = 0;
-	between = replace_placeholder;
+	between = replace;
 	steer_after(PLACEHOLDER, act, NULL);
 	ck_assert_int_eq(lockfile_pid_trylock(lock), BUSY);
 	ck_assert_int_eq(acted, 1);
-	assert_content(PATH, "1\n");
+	ck_assert_str_eq(read_file(PATH), content);
 	ck_assert_int_eq(unlink(PATH), 0);
 	end(lock);
+}
+
+/* By hand. */
+TEST(what_replaced_the_placeholder_is_kept)
+{
+	assert_kept(replace_placeholder, "1\n");
 }
 
 static void replace_placeholder_at_the_look(void)
@@ -345,15 +351,7 @@ static void replace_placeholder_at_the_look(void)
 /* When it was closed: the inode number may be the same. */
 TEST(what_replaced_the_placeholder_before_the_look_is_kept)
 {
-	struct lockfile_pid *lock = begin(1);
-
-	between = replace_placeholder_at_the_look;
-	steer_after(PLACEHOLDER, act, NULL);
-	ck_assert_int_eq(lockfile_pid_trylock(lock), BUSY);
-	ck_assert_int_eq(acted, 1);
-	assert_content(PATH, "1\n");
-	ck_assert_int_eq(unlink(PATH), 0);
-	end(lock);
+	assert_kept(replace_placeholder_at_the_look, "1\n");
 }
 
 /* Of another number: the old one is in use until the new one is there. */
@@ -365,16 +363,7 @@ static void replace_placeholder_by_empty_file(void)
 
 TEST(empty_file_that_replaced_the_placeholder_is_kept)
 {
-	struct lockfile_pid *lock = begin(1);
-
-	acted = 0;
-	between = replace_placeholder_by_empty_file;
-	steer_after(PLACEHOLDER, act, NULL);
-	ck_assert_int_eq(lockfile_pid_trylock(lock), BUSY);
-	ck_assert_int_eq(acted, 1);
-	ck_assert_str_eq(read_file(PATH), "");
-	ck_assert_int_eq(unlink(PATH), 0);
-	end(lock);
+	assert_kept(replace_placeholder_by_empty_file, "");
 }
 
 static void remove_placeholder(void)
