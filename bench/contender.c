@@ -57,18 +57,18 @@ void contender_close(struct contender *contender)
 
 void contender_lock(struct contender *contender)
 {
-	int r = contender->kind == OURS    ? lockfile_pid_lock(contender->lock)
-	        : contender->kind == FLOCK ? flock(contender->fd, LOCK_EX)
-	                                   : ofd(contender, F_OFD_SETLKW, F_WRLCK);
+	int r = contender->kind == OURS  ? lockfile_pid_lock(contender->lock) :
+	        contender->kind == FLOCK ? flock(contender->fd, LOCK_EX) :
+	                                   ofd(contender, F_OFD_SETLKW, F_WRLCK);
 
 	done(contender, "lock", r);
 }
 
 bool contender_trylock(struct contender *contender)
 {
-	int r = contender->kind == OURS    ? lockfile_pid_trylock(contender->lock)
-	        : contender->kind == FLOCK ? flock(contender->fd, LOCK_EX | LOCK_NB)
-	                                   : ofd(contender, F_OFD_SETLK, F_WRLCK);
+	int r = contender->kind == OURS  ? lockfile_pid_trylock(contender->lock) :
+	        contender->kind == FLOCK ? flock(contender->fd, LOCK_EX | LOCK_NB) :
+	                                   ofd(contender, F_OFD_SETLK, F_WRLCK);
 
 	if (contender->kind == OURS ? r == LOCKFILE_PID_ERR_BUSY : r < 0 && errno == EAGAIN)
 		return false;
@@ -77,9 +77,9 @@ bool contender_trylock(struct contender *contender)
 
 void contender_unlock(struct contender *contender)
 {
-	int r = contender->kind == OURS    ? lockfile_pid_unlock(contender->lock)
-	        : contender->kind == FLOCK ? flock(contender->fd, LOCK_UN)
-	                                   : ofd(contender, F_OFD_SETLK, F_UNLCK);
+	int r = contender->kind == OURS  ? lockfile_pid_unlock(contender->lock) :
+	        contender->kind == FLOCK ? flock(contender->fd, LOCK_UN) :
+	                                   ofd(contender, F_OFD_SETLK, F_UNLCK);
 
 	done(contender, "unlock", r);
 }

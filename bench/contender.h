@@ -10,7 +10,7 @@
 enum kind {
 	OURS,
 	FLOCK, /* flock(2) */
-	OFD, /* open file description locks, fcntl(2) */
+	OFD,   /* open file description locks, fcntl(2) */
 	KINDS
 };
 

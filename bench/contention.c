@@ -30,9 +30,9 @@
 #include <unistd.h>
 
 #define REPETITIONS 5
-#define HOLD_NS 200000
-#define TURNS 2000 /* measured, or two for each waiter */
-#define SETTLE_US 20000
+#define HOLD_NS     200000
+#define TURNS       2000 /* measured, or two for each waiter */
+#define SETTLE_US   20000
 
 enum { STAY, EXIT, MODES };
 
@@ -57,7 +57,7 @@ struct crowd {
 
 struct result {
 	double wall_us[REPETITIONS], cpu_us[REPETITIONS]; /* an acquisition */
-	double fewest[REPETITIONS], most[REPETITIONS]; /* turns of a waiter */
+	double fewest[REPETITIONS], most[REPETITIONS];    /* turns of a waiter */
 };
 
 static struct result results[MODES][COUNT(sizes)][KINDS];

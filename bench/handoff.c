@@ -26,8 +26,8 @@
 #include <unistd.h>
 
 #define REPETITIONS 9
-#define HANDOFFS 300
-#define PAUSE_US 200
+#define HANDOFFS    300
+#define PAUSE_US    200
 
 struct meeting {
 	sem_t begin, end;
@@ -128,8 +128,8 @@ static void report(void)
 	for (int row = 0; row <= KINDS; row++) {
 		struct spread each = spread_of(all[row], REPETITIONS * HANDOFFS);
 
-		print_spread(row < KINDS ? kind_name((enum kind)row)
-		                         : "create, write, close, unlink",
+		print_spread(row < KINDS ? kind_name((enum kind)row) :
+		                           "create, write, close, unlink",
 		             spread_of(medians[row], REPETITIONS));
 		printf("  %30s %8s  %8.2f ..%8.2f\n", "quartiles of all", "", each.low, each.high);
 	}

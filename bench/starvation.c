@@ -21,9 +21,9 @@
 #include <unistd.h>
 
 #define REPETITIONS 5
-#define RUN_NS INT64_C(500000000)
-#define PAUSE_US 1000
-#define WAITS 100000
+#define RUN_NS      INT64_C(500000000)
+#define PAUSE_US    1000
+#define WAITS       100000
 
 struct contest {
 	atomic_bool over, trylock;
@@ -35,7 +35,7 @@ struct contest {
 
 struct result {
 	double longest[REPETITIONS], median[REPETITIONS]; /* of the waits, in us */
-	double share[REPETITIONS]; /* of acquisitions, in % */
+	double share[REPETITIONS];                        /* of acquisitions, in % */
 };
 
 static const struct variant {

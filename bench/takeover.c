@@ -21,7 +21,7 @@
 #include <unistd.h>
 
 #define REPETITIONS 7
-#define TAKEOVERS 50
+#define TAKEOVERS   50
 
 struct scene {
 	sem_t held;

@@ -27,7 +27,7 @@
 #include <unistd.h>
 
 #define BATCHES 41
-#define CYCLES 1000
+#define CYCLES  1000
 
 struct bench {
 	const char *dir;

@@ -46,7 +46,7 @@ static void on_turn(evutil_socket_t fd, short what, void *argument)
 	struct waiter *waiter = argument;
 	pid_t holder;
 	int r = what == EV_READ ? lockfile_pid_wait_continue(waiter->lock) :
-				  lockfile_pid_wait_begin(waiter->lock);
+	                          lockfile_pid_wait_begin(waiter->lock);
 
 	(void)fd;
 	waiter->result = r;
@@ -54,7 +54,7 @@ static void on_turn(evutil_socket_t fd, short what, void *argument)
 		if (what != EV_READ && lockfile_pid_check(waiter->lock, &holder) == r)
 			printf("waiting, held by process %d\n", (int)holder);
 		event_base_once(waiter->base, lockfile_pid_wait_fd(waiter->lock), EV_READ, on_turn,
-				waiter, NULL);
+		                waiter, NULL);
 	} else if (r < 0) {
 		event_base_loopbreak(waiter->base);
 	} else {

@@ -15,7 +15,7 @@
 #include <string.h>
 
 #define ARGUMENTS_MAX 64
-#define SECONDS_MAX 100000000000000LL /* that many, at least, are told apart */
+#define SECONDS_MAX   100000000000000LL /* that many, at least, are told apart */
 
 /* The tool's, renamed by the compiler's command line. */
 int tool_main(int argc, char **argv);

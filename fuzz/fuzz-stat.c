@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define START_SPACES 20 /* from the name to field 22 */
+#define START_SPACES    20 /* from the name to field 22 */
 #define NAME_MAX_LENGTH 64 /* the longest that the kernel shows, a worker's */
 
 /* Where field 22 begins, in one pass and from the left; NULL: nowhere. */

@@ -18,26 +18,20 @@ struct name {
 	char option;
 };
 
+/* clang-format off: a row a line */
 static const struct name run_names[] = {
-	{ "nonblock", 'n' },
-	{ "wait=", 'w' },
-	{ "conflict-exit-code=", 'E' },
-	{ "no-fork", 'F' },
-	{ "kill", 'k' },
-	{ "mode=", 'm' },
-	{ "shared-locks", 's' },
-	{ "verbose", 'v' },
-	{ "help", HELP },
-	{ "version", HELP },
-	{ NULL, UNKNOWN },
+	{ "nonblock", 'n' },     { "wait=", 'w' },   { "conflict-exit-code=", 'E' },
+	{ "no-fork", 'F' },      { "kill", 'k' },    { "mode=", 'm' },
+	{ "shared-locks", 's' }, { "verbose", 'v' }, { "help", HELP },
+	{ "version", HELP },     { NULL, UNKNOWN },
 };
+/* clang-format on */
+/* clang-format off: a row a line */
 static const struct name check_names[] = {
-	{ "quiet", 'q' },
-	{ "shared-locks", 's' },
-	{ "help", HELP },
-	{ "version", HELP },
-	{ NULL, UNKNOWN },
+	{ "quiet", 'q' },    { "shared-locks", 's' }, { "help", HELP },
+	{ "version", HELP }, { NULL, UNKNOWN },
 };
+/* clang-format on */
 
 static int all_of(const char *text, const char *set)
 {

@@ -9,7 +9,7 @@
 #define READING_H
 
 enum reading_kind {
-	READING_WRONG, /* a message and status 125, or 4 */
+	READING_WRONG,  /* a message and status 125, or 4 */
 	READING_ANSWER, /* --help or --version */
 	READING_ACTION
 };

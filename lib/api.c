@@ -48,8 +48,10 @@ int lockfile_pid_new(struct lockfile_pid **ret_lock, const char *path)
 	lock = malloc(sizeof(*lock));
 	if (!lock)
 		return -ENOMEM;
-	*lock = (struct lockfile_pid){ .mode = DEFAULT_MODE, .file = PIDFILE_NONE,
-				       .spare = PIDFILE_NONE, .queue = QUEUE_NONE };
+	*lock = (struct lockfile_pid){ .mode = DEFAULT_MODE,
+		                       .file = PIDFILE_NONE,
+		                       .spare = PIDFILE_NONE,
+		                       .queue = QUEUE_NONE };
 	r = path_init(&lock->path, path);
 	if (r < 0) {
 		free(lock);
@@ -195,7 +197,7 @@ void lockfile_pid_must_unlock(struct lockfile_pid *lock)
 
 	if (r < 0) {
 		fprintf(stderr, "lockfile-pid: cannot unlock %s: %s\n",
-			lock ? lock->path.given : "(null)", lockfile_pid_strerror(r));
+		        lock ? lock->path.given : "(null)", lockfile_pid_strerror(r));
 		abort();
 	}
 	restore_cancellation(state);
@@ -229,9 +231,9 @@ static int check(const struct lockfile_pid *lock, pid_t *ret_pid)
 	if (verdict == VERDICT_DAMAGED || verdict == VERDICT_ALIEN)
 		return LOCKFILE_PID_ERR_INVALID_PID;
 	*ret_pid = judged.pid;
-	return verdict == VERDICT_BUSY	? LOCKFILE_PID_ERR_BUSY :
+	return verdict == VERDICT_BUSY  ? LOCKFILE_PID_ERR_BUSY :
 	       verdict == VERDICT_STALE ? LOCKFILE_PID_ERR_PROCESS_DEAD :
-					  0;
+	                                  0;
 }
 
 int lockfile_pid_check(const struct lockfile_pid *lock, pid_t *ret_pid)
@@ -264,7 +266,8 @@ int lockfile_pid_fileno(const struct lockfile_pid *lock)
 {
 	if (!lock)
 		return -EINVAL;
-	return lock_is_held(lock) && pidfile_has_fd(&lock->file) ? lock->file.descriptor.fd : -EBADF;
+	return lock_is_held(lock) && pidfile_has_fd(&lock->file) ? lock->file.descriptor.fd :
+	                                                           -EBADF;
 }
 
 int lockfile_pid_wait_begin(struct lockfile_pid *lock)

@@ -11,9 +11,9 @@
 
 struct lockfile_pid {
 	struct path path;
-	mode_t mode;                    /* to ask for; the umask takes from it */
-	bool inheritable;               /* the next lock file is to be */
-	bool shared_locks;              /* kernel locks are those of all hosts (verdict.h) */
+	mode_t mode;       /* to ask for; the umask takes from it */
+	bool inheritable;  /* the next lock file is to be */
+	bool shared_locks; /* kernel locks are those of all hosts (verdict.h) */
 
 	/*
 	 * While the lock is held: the lock file.  It is held while there is one,
@@ -27,7 +27,7 @@ struct lockfile_pid {
 	struct pidfile spare;
 
 	struct patience patience;
-	struct queue queue;             /* while it is in line */
+	struct queue queue; /* while it is in line */
 
 	/* Others stood in line at our last release (wait.c), on the monotonic clock. */
 	int64_t turn_owed_ns, turn_given_ns, no_turn_before_ns;

@@ -45,7 +45,7 @@ static int open_by_name(const struct lockfile_pid *lock, int dirfd)
 	fd = sys_openat(dirfd, lock->path.name, PATH_OPEN_TO_READ, 0);
 	if (fd < 0)
 		return fd == -ELOOP || fd == -ENXIO ? LOCKFILE_PID_ERR_ROGUE_DELETION :
-						      result_of(fd);
+		                                      result_of(fd);
 	r = pidfile_has_nonce(&lock->file, fd);
 	if (r == 1)
 		return fd;

@@ -21,7 +21,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define PIDFS_TYPE 0x50494446UL         /* linux/magic.h, Linux 6.9 */
+#define PIDFS_TYPE 0x50494446UL /* linux/magic.h, Linux 6.9 */
 
 /* Two numbers, and we are in a PID namespace below that of this /proc.  0 or 1. */
 static int has_one_number(void)
@@ -30,7 +30,7 @@ static int has_one_number(void)
 	int r = proc_read("/proc/self/status", status);
 	const char *numbers = proc_field(status, "NSpid");
 
-	if (r < 0 || !numbers)          /* there is none before Linux 4.1 */
+	if (r < 0 || !numbers) /* there is none before Linux 4.1 */
 		return r < 0 ? r : 1;
 	return numbers[strcspn(numbers, "\t\n")] != '\t';
 }
@@ -172,7 +172,7 @@ static bool alive_by_kill(pid_t pid)
 	read_proc_of(pid, "status", status);
 	tgid = proc_field(status, "Tgid");
 	if (tgid && atoi(tgid) != pid)
-		return false;   /* a thread's number */
+		return false; /* a thread's number */
 	state = proc_field(status, "State");
 	threads = proc_field(status, "Threads");
 	return !(state && strspn(state, "XZ") > 0 && threads && atoi(threads) <= 1);
@@ -189,8 +189,8 @@ static bool probe(pid_t pid, uint64_t *ret_inode)
 	exited.fd = sys_pidfd_open(pid);
 	switch (exited.fd) {
 	case -ESRCH:
-	case -EINVAL:           /* a thread's number; */
-	case -ENOENT:           /* so since Linux 6.14 or so */
+	case -EINVAL: /* a thread's number; */
+	case -ENOENT: /* so since Linux 6.14 or so */
 		return false;
 	}
 	if (exited.fd < 0)

@@ -15,10 +15,10 @@
  */
 struct owner {
 	pid_t pid;
-	uint32_t pid_namespace;         /* inode number of /proc/self/ns/pid */
-	uint32_t time_namespace;        /* the one that start is counted in */
-	uint64_t start;                 /* clock ticks since boot, proc_pid_stat(5) */
-	uint64_t pidfd_inode;           /* never re-used, where there is a pidfs (Linux 6.9) */
+	uint32_t pid_namespace;  /* inode number of /proc/self/ns/pid */
+	uint32_t time_namespace; /* the one that start is counted in */
+	uint64_t start;          /* clock ticks since boot, proc_pid_stat(5) */
+	uint64_t pidfd_inode;    /* never re-used, where there is a pidfs (Linux 6.9) */
 	unsigned char boot[BOOT_ID_SIZE];
 };
 
@@ -35,8 +35,8 @@ bool owner_same_boot(const struct owner *a, const struct owner *b);
 bool owner_same_pids(const struct owner *a, const struct owner *b);
 
 enum owner_state {
-	OWNER_UNKNOWN,                  /* not comparable from here */
-	OWNER_DEAD,                     /* or the PID is another process's by now */
+	OWNER_UNKNOWN, /* not comparable from here */
+	OWNER_DEAD,    /* or the PID is another process's by now */
 	OWNER_ALIVE
 };
 

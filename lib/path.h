@@ -15,11 +15,11 @@
 
 struct path {
 	char *given;
-	char *full;                     /* absolute, unresolved */
-	char *dir;                      /* its directory part */
-	const char *name;               /* its last component; inside full */
-	char takeover[NAME_MAX + 1];    /* the name of the file about to replace it, */
-	char queue[NAME_MAX + 1];       /* and of the line of waiters */
+	char *full;                  /* absolute, unresolved */
+	char *dir;                   /* its directory part */
+	const char *name;            /* its last component; inside full */
+	char takeover[NAME_MAX + 1]; /* the name of the file about to replace it, */
+	char queue[NAME_MAX + 1];    /* and of the line of waiters */
 };
 
 /* -EINVAL, -ENAMETOOLONG, -ENOMEM, and those of getcwd(3). */

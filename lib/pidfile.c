@@ -29,7 +29,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define OWNER_BITS 0600
+#define OWNER_BITS    0600
 #define DEFAULT_UMASK 077
 
 /* Within the largest file of any file system in use. */
@@ -48,7 +48,7 @@ static int write_content(const struct pidfile *file)
 }
 
 static int write_attribute(const struct pidfile *file, int fd, const struct owner *self,
-			   bool let_go)
+                           bool let_go)
 {
 	struct record record = {
 		.owner = *self,
@@ -127,12 +127,12 @@ static int fill(struct pidfile *file, bool inheritable)
  */
 static bool no_tmpfile(int error)
 {
-	return error == -EOPNOTSUPP || error == -EISDIR || error == -EINVAL ||
-	       error == -ENOSYS || error == -EPERM || error == -EACCES;
+	return error == -EOPNOTSUPP || error == -EISDIR || error == -EINVAL || error == -ENOSYS ||
+	       error == -EPERM || error == -EACCES;
 }
 
 int pidfile_make_unnamed(struct pidfile *file, int dirfd, const char *dir, mode_t mode,
-			 bool inheritable)
+                         bool inheritable)
 {
 	int r = open_listed(file, dirfd, dir, O_TMPFILE, mode);
 
@@ -190,7 +190,7 @@ static void unlink_if_locked(struct pidfile *file, int dirfd, const char *name)
 }
 
 int pidfile_make_named(struct pidfile *file, int dirfd, const char *name, mode_t mode,
-		       bool inheritable)
+                       bool inheritable)
 {
 	int r;
 
@@ -203,7 +203,7 @@ int pidfile_make_named(struct pidfile *file, int dirfd, const char *name, mode_t
 		r = lock_named(file, dirfd, name);
 	if (r == 0)
 		r = fill(file, inheritable);
-	if (is_removed(r))      /* somebody took it for a leftover */
+	if (is_removed(r)) /* somebody took it for a leftover */
 		r = -EAGAIN;
 	if (r < 0) {
 		unlink_if_locked(file, dirfd, name);
@@ -241,14 +241,14 @@ int pidfile_has_content(const struct pidfile *file, int fd)
 
 int pidfile_read_record(int fd, struct record *ret)
 {
-	unsigned char packed[4 * RECORD_SIZE];  /* room for what later versions append */
+	unsigned char packed[4 * RECORD_SIZE]; /* room for what later versions append */
 	int r = sys_fgetxattr(fd, RECORD_ATTRIBUTE, packed, sizeof(packed));
 
 	switch (r) {
 	case -ENODATA:
 	case -ERANGE:
 	case -EOPNOTSUPP:
-	case -ENOSYS:           /* these of system call filters */
+	case -ENOSYS: /* these of system call filters */
 	case -EPERM:
 	case -EACCES:
 		return 0;

@@ -13,16 +13,19 @@ struct pidfile {
 	struct descriptor descriptor;
 	dev_t dev;
 	ino_t ino;
-	mode_t mode;                    /* to have as the lock file, */
-	mode_t mode_now;                /* and that it has */
-	pid_t pid;                      /* its content */
-	bool inheritable;               /* a child of fork(2) may adopt it */
-	uint64_t nonce;                 /* in its attribute, */
-	bool has_attribute;             /* where the file system has such */
-	bool can_seek;                  /* the offset is the mark of our descriptor */
+	mode_t mode;        /* to have as the lock file, */
+	mode_t mode_now;    /* and that it has */
+	pid_t pid;          /* its content */
+	bool inheritable;   /* a child of fork(2) may adopt it */
+	uint64_t nonce;     /* in its attribute, */
+	bool has_attribute; /* where the file system has such */
+	bool can_seek;      /* the offset is the mark of our descriptor */
 };
 
-#define PIDFILE_NONE { .descriptor = DESCRIPTOR_NONE }
+#define PIDFILE_NONE                          \
+	{                                     \
+		.descriptor = DESCRIPTOR_NONE \
+	}
 
 /* Is there one; did this process make it? */
 bool pidfile_exists(const struct pidfile *file);
@@ -34,14 +37,14 @@ bool pidfile_is_of_process(const struct pidfile *file);
  * -EOPNOTSUPP: not possible here.
  */
 int pidfile_make_unnamed(struct pidfile *file, int dirfd, const char *dir, mode_t mode,
-			 bool inheritable);
+                         bool inheritable);
 
 /*
  * Makes one that has a name from the start, and is open to nobody else for now.
  * -EEXIST: the name exists; -EAGAIN: somebody took ours for a leftover.
  */
 int pidfile_make_named(struct pidfile *file, int dirfd, const char *name, mode_t mode,
-		       bool inheritable);
+                       bool inheritable);
 
 /*
  * Gives a candidate without a name one.  -EEXIST: the name exists; -EOPNOTSUPP:

@@ -25,18 +25,18 @@
 #include <time.h>
 
 struct identity {
-	uint64_t generation;            /* 0: none yet, as in a new process */
-	uint64_t random;                /* state of the generator */
+	uint64_t generation; /* 0: none yet, as in a new process */
+	uint64_t random;     /* state of the generator */
 	pid_t pid;
-	struct owner owner;             /* if its PID is that */
+	struct owner owner; /* if its PID is that */
 };
 
 static struct {
 	int fork_error;
 	pthread_mutex_t mutex;
-	struct identity *identity;      /* on the wiped page, */
-	bool wiped;                     /* if the kernel can do that */
-	uint64_t generations;           /* so many were drawn up to now */
+	struct identity *identity; /* on the wiped page, */
+	bool wiped;                /* if the kernel can do that */
+	uint64_t generations;      /* so many were drawn up to now */
 	struct descriptor *descriptors;
 } process = { .mutex = PTHREAD_MUTEX_INITIALIZER };
 
@@ -101,7 +101,7 @@ static uint64_t seed(void)
 	/* too early in the boot, or a kernel before 3.17: unique will do */
 	if (sys_getrandom(&random, sizeof(random)) != sizeof(random))
 		random = (uint64_t)sys_clock_ns(CLOCK_REALTIME) << 20 ^ (uint64_t)sys_getpid() ^
-			 (uint64_t)(uintptr_t)&random << 32;
+		         (uint64_t)(uintptr_t)&random << 32;
 	return random;
 }
 

@@ -23,14 +23,17 @@ uint64_t process_nonce(void);
 
 /* A descriptor that outlives the call that opened it. */
 struct descriptor {
-	int fd;                         /* -1: there is none */
-	bool (*is_ours)(const struct descriptor *);     /* NULL: it surely is */
-	bool is_shared;                 /* children of fork(2) keep theirs */
-	uint64_t generation;            /* of the process that entered it, see process.c */
+	int fd;                                     /* -1: there is none */
+	bool (*is_ours)(const struct descriptor *); /* NULL: it surely is */
+	bool is_shared;                             /* children of fork(2) keep theirs */
+	uint64_t generation; /* of the process that entered it, see process.c */
 	struct descriptor *next, **link;
 };
 
-#define DESCRIPTOR_NONE { .fd = -1 }
+#define DESCRIPTOR_NONE  \
+	{                \
+		.fd = -1 \
+	}
 
 /*
  * The list of our descriptors.  One is opened and entered, and removed and

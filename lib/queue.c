@@ -169,7 +169,7 @@ static int enter(struct descriptor *descriptor, int fd)
 }
 
 static int add_to_epoll(const struct queue *queue, const struct descriptor *descriptor,
-			uint32_t events)
+                        uint32_t events)
 {
 	return sys_epoll_add(queue->epoll.fd, descriptor->fd, events);
 }
@@ -383,7 +383,7 @@ static bool is_in_place(const struct queue *queue, const struct path *path, bool
 	if (path_leads_to(AT_FDCWD, path->dir, queue->dev, queue->dir_ino) != 1)
 		return false;
 	return !look || (queue->fifo.fd >= 0 && path_leads_to(queue->dir.fd, path->queue,
-							      queue->dev, queue->fifo_ino) == 1);
+	                                                      queue->dev, queue->fifo_ino) == 1);
 }
 
 int queue_follow(struct queue *queue, const struct path *path, bool look)
@@ -437,7 +437,7 @@ bool queue_defers(struct queue *queue, const struct path *path)
 	struct stat st;
 
 	queue->deferred = !queue->deferred && queue->fifo.fd >= 0 && !queue->first &&
-			  sys_fstatat(queue->dir.fd, path->name, &st) == -ENOENT;
+	                  sys_fstatat(queue->dir.fd, path->name, &st) == -ENOENT;
 	if (queue->deferred)
 		write_byte(queue->fifo.fd);
 	return queue->deferred;

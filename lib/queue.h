@@ -11,33 +11,33 @@
 
 /* Whom a waiter waits for. */
 struct awaited {
-	pid_t pid;                      /* 0: not known */
-	bool wakes;                     /* uses this library, so its release wakes a waiter */
-	bool locked;                    /* by the kernel; else it is looked at each time */
-	ino_t ino;                      /* of its lock file, */
-	struct timespec changed;        /* and when that was changed last */
+	pid_t pid;               /* 0: not known */
+	bool wakes;              /* uses this library, so its release wakes a waiter */
+	bool locked;             /* by the kernel; else it is looked at each time */
+	ino_t ino;               /* of its lock file, */
+	struct timespec changed; /* and when that was changed last */
 };
 
 /* A place in line. */
 struct queue {
-	struct descriptor epoll;        /* what the waiter sleeps on; none: not in line */
-	struct descriptor dir;          /* where the FIFO is */
-	struct descriptor fifo;         /* none: there is no line here, look again and again */
-	dev_t dev;                      /* of both */
+	struct descriptor epoll; /* what the waiter sleeps on; none: not in line */
+	struct descriptor dir;   /* where the FIFO is */
+	struct descriptor fifo;  /* none: there is no line here, look again and again */
+	dev_t dev;               /* of both */
 	ino_t dir_ino, fifo_ino;
-	struct descriptor timer;        /* for event loops: the time to look again */
-	struct descriptor pidfd;        /* of the holder, with the first in line */
-	pid_t watched;                  /* the holder's PID */
-	struct awaited awaited;         /* as it was seen last */
+	struct descriptor timer; /* for event loops: the time to look again */
+	struct descriptor pidfd; /* of the holder, with the first in line */
+	pid_t watched;           /* the holder's PID */
+	struct awaited awaited;  /* as it was seen last */
 	bool first;
-	bool deferred;                  /* it has let the first go first */
-	int pause_ms;                   /* until PATH is looked at again */
+	bool deferred; /* it has let the first go first */
+	int pause_ms;  /* until PATH is looked at again */
 };
 
-#define QUEUE_NONE                                                                                 \
-	{                                                                                          \
-		.epoll = DESCRIPTOR_NONE, .dir = DESCRIPTOR_NONE, .fifo = DESCRIPTOR_NONE,         \
-		.timer = DESCRIPTOR_NONE, .pidfd = DESCRIPTOR_NONE                                 \
+#define QUEUE_NONE                                                                         \
+	{                                                                                  \
+		.epoll = DESCRIPTOR_NONE, .dir = DESCRIPTOR_NONE, .fifo = DESCRIPTOR_NONE, \
+		.timer = DESCRIPTOR_NONE, .pidfd = DESCRIPTOR_NONE                         \
 	}
 
 /*

@@ -23,7 +23,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define FORMAT_VERSION 1
+#define FORMAT_VERSION   1
 #define STAT_START_FIELD 22
 
 #define FLAG_INHERITABLE 1U
@@ -74,8 +74,8 @@ static uint64_t get(const unsigned char *p, size_t size)
 void record_pack(const struct record *record, unsigned char ret[RECORD_SIZE])
 {
 	put(ret, 2, FORMAT_VERSION);
-	put(ret + 2, 2, (record->inheritable ? FLAG_INHERITABLE : 0) |
-			(record->let_go ? FLAG_LET_GO : 0));
+	put(ret + 2, 2,
+	    (record->inheritable ? FLAG_INHERITABLE : 0) | (record->let_go ? FLAG_LET_GO : 0));
 	put(ret + 4, 4, (uint64_t)record->owner.pid);
 	put(ret + 8, 8, record->nonce);
 	memcpy(ret + 16, record->owner.boot, BOOT_ID_SIZE);

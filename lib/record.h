@@ -19,7 +19,7 @@
 /* Without a valid PID it is taken for a damaged lock file up to this length. */
 #define RECORD_DAMAGED_MAX 64
 
-#define RECORD_PID_MAX 4194304          /* 2^22, the kernel's limit (proc(5), pid_max) */
+#define RECORD_PID_MAX      4194304 /* 2^22, the kernel's limit (proc(5), pid_max) */
 #define RECORD_CONTENT_SIZE sizeof("4194304\n")
 
 /*
@@ -30,9 +30,9 @@
 
 struct record {
 	struct owner owner;
-	uint64_t nonce;                 /* drawn at random for this acquisition */
-	bool inheritable;               /* a child may keep it and adopt it, */
-	bool let_go;                    /* and nobody else wants it any more */
+	uint64_t nonce;   /* drawn at random for this acquisition */
+	bool inheritable; /* a child may keep it and adopt it, */
+	bool let_go;      /* and nobody else wants it any more */
 };
 
 /* Returns the length of "%d\n". */

@@ -282,7 +282,8 @@ int sys_timer_create(void)
 int sys_timer_set(int timer, int timeout_ms)
 {
 	struct itimerspec time = {
-		.it_value = { .tv_sec = timeout_ms / 1000, .tv_nsec = timeout_ms % 1000 * 1000000L },
+		.it_value = { .tv_sec = timeout_ms / 1000,
+		              .tv_nsec = timeout_ms % 1000 * 1000000L },
 	};
 
 	return result(timerfd_settime(timer, 0, &time, NULL));

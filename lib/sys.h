@@ -33,12 +33,12 @@ int sys_close(int fd);
 int sys_fstat(int fd, struct stat *ret);
 int sys_fstatat(int dirfd, const char *name, struct stat *ret); /* follows no link */
 int sys_fstatfs_type(int fd, unsigned long *ret);
-int sys_pread(int fd, void *buf, size_t size);  /* from the start of the file */
+int sys_pread(int fd, void *buf, size_t size); /* from the start of the file */
 int sys_pwrite(int fd, const void *buf, size_t size);
 int64_t sys_lseek(int fd, int64_t offset, int whence);
 int sys_read(int fd, void *buf, size_t size);
 int sys_write(int fd, const void *buf, size_t size);
-int sys_ftruncate(int fd);                      /* to nothing */
+int sys_ftruncate(int fd); /* to nothing */
 int sys_fchmod(int fd, mode_t mode);
 int sys_fchown(int fd, uid_t user, gid_t group);
 int sys_fgetxattr(int fd, const char *name, void *buf, size_t size);
@@ -46,18 +46,18 @@ int sys_fsetxattr(int fd, const char *name, const void *buf, size_t size);
 int sys_readlinkat(int dirfd, const char *name, char *buf, size_t size);
 
 /* Open file description locks, of one byte each; no such locks here: -ENOTSUP. */
-int sys_write_lock(int fd);                     /* byte 0; -EAGAIN: somebody has one */
-int sys_is_write_locked(int fd);                /* byte 0, by another description: 0 or 1 */
-int sys_lock_byte(int fd, short type, int byte);        /* F_RDLCK or F_WRLCK */
-int sys_is_byte_locked(int fd, int byte);       /* in any way, by another: 0 or 1 */
-int sys_unlock_bytes(int fd);                   /* all of them */
-int sys_flock(int fd);                          /* the whole file, exclusive; -EAGAIN likewise */
+int sys_write_lock(int fd);                      /* byte 0; -EAGAIN: somebody has one */
+int sys_is_write_locked(int fd);                 /* byte 0, by another description: 0 or 1 */
+int sys_lock_byte(int fd, short type, int byte); /* F_RDLCK or F_WRLCK */
+int sys_is_byte_locked(int fd, int byte);        /* in any way, by another: 0 or 1 */
+int sys_unlock_bytes(int fd);                    /* all of them */
+int sys_flock(int fd);                           /* the whole file, exclusive; -EAGAIN likewise */
 
-int sys_link_fd(int fd, int dirfd, const char *name);       /* an unnamed file */
-int sys_link_proc(int fd, int dirfd, const char *name);     /* the same by way of /proc */
+int sys_link_fd(int fd, int dirfd, const char *name);   /* an unnamed file */
+int sys_link_proc(int fd, int dirfd, const char *name); /* the same by way of /proc */
 int sys_rename(int dirfd, const char *from, const char *to);
 int sys_rename_noreplace(int dirfd, const char *from, const char *to);
-bool sys_may_write(int dirfd);                  /* make and remove names there */
+bool sys_may_write(int dirfd); /* make and remove names there */
 int sys_unlinkat(int dirfd, const char *name, int flags);
 int sys_mkfifoat(int dirfd, const char *name, mode_t mode);
 
@@ -68,13 +68,13 @@ int sys_kill(pid_t pid, int signal);
 int sys_poll(struct pollfd *fds, nfds_t count, int timeout_ms);
 int sys_epoll_create(void);
 int sys_epoll_add(int epoll, int fd, uint32_t events);
-int sys_epoll_wait(int epoll, int timeout_ms, const sigset_t *mask);    /* how many are ready */
+int sys_epoll_wait(int epoll, int timeout_ms, const sigset_t *mask); /* how many are ready */
 void sys_block_signals(sigset_t *ret_before);
 void sys_restore_signals(const sigset_t *before);
-int sys_timer_create(void);                     /* on the monotonic clock */
+int sys_timer_create(void); /* on the monotonic clock */
 int sys_timer_set(int timer, int timeout_ms);
 int sys_sleep_ns(long ns);
-bool sys_has_signal_handlers(void);             /* those of faults aside */
+bool sys_has_signal_handlers(void); /* those of faults aside */
 int sys_getrandom(void *buf, size_t size);
 void *sys_map_wiped(size_t size, bool *ret_wiped); /* memory zeroed in children, if it can be */
 int64_t sys_clock_ns(int clock);

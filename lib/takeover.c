@@ -42,7 +42,7 @@
 #include <fcntl.h>
 
 #define MODE_AT_WORK       0600
-#define MODE_AT_WORK_GROUP 0660         /* where the group may write the lock file as well */
+#define MODE_AT_WORK_GROUP 0660 /* where the group may write the lock file as well */
 
 /* Another keeps the right for some system calls, rarely longer. */
 #define CLAIM_TRIES    200
@@ -118,10 +118,10 @@ static int clear_leftover(int dirfd, const char *name)
 	switch (r) {
 	case 0:
 	case -ENOENT:
-	case -ESTALE:           /* another host has removed it, */
-	case -ELOOP:            /* or it became a link, */
-	case -ENXIO:            /* a socket, */
-	case -EISDIR:           /* a directory */
+	case -ESTALE: /* another host has removed it, */
+	case -ELOOP:  /* or it became a link, */
+	case -ENXIO:  /* a socket, */
+	case -EISDIR: /* a directory */
 		return -EAGAIN;
 	}
 	return r;
@@ -132,7 +132,7 @@ static int claim_by_name(const struct lockfile_pid *lock, struct pidfile *candid
 {
 	pidfile_drop(candidate);
 	return pidfile_make_named(candidate, dirfd, lock->path.takeover, lock->mode,
-				  lock->inheritable);
+	                          lock->inheritable);
 }
 
 static int claim_by_link(const struct lockfile_pid *lock, struct pidfile *candidate, int dirfd)
@@ -148,7 +148,7 @@ static int claim_by_link(const struct lockfile_pid *lock, struct pidfile *candid
 		r = pidfile_link(candidate, dirfd, lock->path.takeover);
 	if (r == 0 || r == -EEXIST || !is_old)
 		return r;
-	pidfile_drop(candidate);        /* see create() */
+	pidfile_drop(candidate); /* see create() */
 	return claim_by_link(lock, candidate, dirfd);
 }
 
@@ -168,8 +168,7 @@ int takeover_claim(const struct lockfile_pid *lock, struct pidfile *candidate, i
 	return r;
 }
 
-int takeover_claim_patiently(const struct lockfile_pid *lock, struct pidfile *candidate,
-			     int dirfd)
+int takeover_claim_patiently(const struct lockfile_pid *lock, struct pidfile *candidate, int dirfd)
 {
 	int r;
 
@@ -188,7 +187,7 @@ int takeover_claim_patiently(const struct lockfile_pid *lock, struct pidfile *ca
  * can be moved.
  */
 static int arrived(const struct lockfile_pid *lock, const struct pidfile *candidate, int dirfd,
-		   int r)
+                   int r)
 {
 	int at = pidfile_is_at(candidate, dirfd, lock->path.name);
 
@@ -209,7 +208,7 @@ static int rename_over(const struct lockfile_pid *lock, const struct pidfile *ca
 
 /* Makes PATH an empty file, if nothing is there. */
 static int make_placeholder(const struct lockfile_pid *lock, int dirfd, mode_t mode,
-			    struct stat *ret)
+                            struct stat *ret)
 {
 	int fd = sys_openat(dirfd, lock->path.name, O_CREAT | O_EXCL | O_RDWR | O_NOFOLLOW, mode);
 	int r;
@@ -245,8 +244,8 @@ static int is_placeholder(int dirfd, const char *name, const struct stat *placeh
  * libfuse's usual kind each name has a kernel lock of its own.  It has the mode
  * of the lock file: after a crash others must be able to tell what it is.
  */
-static int publish_by_placeholder(const struct lockfile_pid *lock,
-				  const struct pidfile *candidate, int dirfd)
+static int publish_by_placeholder(const struct lockfile_pid *lock, const struct pidfile *candidate,
+                                  int dirfd)
 {
 	const char *name = lock->path.name;
 	struct stat st;
@@ -277,7 +276,7 @@ int takeover_publish(const struct lockfile_pid *lock, struct pidfile *candidate,
 }
 
 int takeover_replace(const struct lockfile_pid *lock, struct pidfile *candidate, int dirfd,
-		     const struct judged *judged)
+                     const struct judged *judged)
 {
 	int r = verdict_remove_target(judged, dirfd, &lock->path);
 

@@ -60,29 +60,29 @@
 static bool is_network(int fd)
 {
 	static const unsigned long types[] = {
-		0x65735546,     /* FUSE, virtiofs */
-		0x6969,         /* NFS */
-		0xff534d42,     /* CIFS */
-		0xfe534d42,     /* SMB 2 */
-		0x517b,         /* SMB */
-		0x01021997,     /* 9P */
-		0x00c36400,     /* Ceph */
-		0x5346414f,     /* AFS */
-		0x6b414653,     /* kAFS */
-		0x73757245,     /* Coda */
-		0x01161970,     /* GFS2 */
-		0x7461636f,     /* OCFS2 */
-		0x0bd00bd0,     /* Lustre */
-		0x47504653,     /* GPFS */
-		0x19830326,     /* BeeGFS */
-		0x20030528,     /* OrangeFS */
-		0x786f4256,     /* VirtualBox shared folders */
-		0xbacbacbc,     /* VMware shared folders */
+		0x65735546, /* FUSE, virtiofs */
+		0x6969,     /* NFS */
+		0xff534d42, /* CIFS */
+		0xfe534d42, /* SMB 2 */
+		0x517b,     /* SMB */
+		0x01021997, /* 9P */
+		0x00c36400, /* Ceph */
+		0x5346414f, /* AFS */
+		0x6b414653, /* kAFS */
+		0x73757245, /* Coda */
+		0x01161970, /* GFS2 */
+		0x7461636f, /* OCFS2 */
+		0x0bd00bd0, /* Lustre */
+		0x47504653, /* GPFS */
+		0x19830326, /* BeeGFS */
+		0x20030528, /* OrangeFS */
+		0x786f4256, /* VirtualBox shared folders */
+		0xbacbacbc, /* VMware shared folders */
 	};
 	unsigned long type;
 
 	if (sys_fstatfs_type(fd, &type) < 0)
-		return true;    /* cannot tell */
+		return true; /* cannot tell */
 	for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++)
 		if (types[i] == type)
 			return true;
@@ -91,11 +91,11 @@ static bool is_network(int fd)
 
 /* What a file says. */
 struct statement {
-	pid_t pid;                      /* 0: no valid one */
+	pid_t pid; /* 0: no valid one */
 	size_t length;
 	bool ours;
-	struct record record;           /* if ours */
-	struct owner self;              /* who reads it */
+	struct record record; /* if ours */
+	struct owner self;    /* who reads it */
 };
 
 static bool is_our_content(const char *content, size_t length, pid_t pid)
@@ -158,7 +158,7 @@ static int judge_ours(const struct judge *judge, int fd, const struct statement 
 }
 
 static int judge_foreign(const struct judge *judge, int fd, const struct stat *st,
-			 const struct statement *says)
+                         const struct statement *says)
 {
 	if (says->pid == says->self.pid && !pidfile_find_inode(st->st_dev, st->st_ino))
 		return VERDICT_STALE;
@@ -203,7 +203,7 @@ static bool is_fresh(const struct stat *st, struct patience *patience)
 }
 
 static int judge_open(const struct judge *judge, struct judged *judged, int fd,
-		      const struct stat *st)
+                      const struct stat *st)
 {
 	struct statement says;
 	int locked = sys_is_write_locked(fd), r;
@@ -239,7 +239,7 @@ static int open_regular(int dirfd, const char *name, struct stat *ret)
 
 	switch (fd) {
 	case -EPERM:
-	case -EWOULDBLOCK:      /* somebody has a lease on it */
+	case -EWOULDBLOCK: /* somebody has a lease on it */
 		return -EACCES;
 	case -ELOOP:
 	case -ENXIO:

@@ -11,22 +11,22 @@
 #include <time.h>
 
 enum verdict {
-	VERDICT_FREE,                   /* nothing is there */
-	VERDICT_BUSY,                   /* held, or we cannot tell */
-	VERDICT_STALE,                  /* the holder is gone: to be replaced */
-	VERDICT_DAMAGED,                /* no valid PID: to be replaced */
-	VERDICT_ALIEN                   /* not a lock file: hands off */
+	VERDICT_FREE,    /* nothing is there */
+	VERDICT_BUSY,    /* held, or we cannot tell */
+	VERDICT_STALE,   /* the holder is gone: to be replaced */
+	VERDICT_DAMAGED, /* no valid PID: to be replaced */
+	VERDICT_ALIEN    /* not a lock file: hands off */
 };
 
 /* What was judged. */
 struct judged {
-	int fd;                         /* keeps the inode, and so its number, from re-use; or -1 */
+	int fd; /* keeps the inode, and so its number, from re-use; or -1 */
 	dev_t dev;
 	ino_t ino;
-	struct timespec changed;        /* st_ctim */
-	pid_t pid;                      /* recorded and meaningful here; or 0 */
-	bool ours;                      /* made by this library */
-	bool locked;                    /* by the kernel */
+	struct timespec changed; /* st_ctim */
+	pid_t pid;               /* recorded and meaningful here; or 0 */
+	bool ours;               /* made by this library */
+	bool locked;             /* by the kernel */
 
 	/* the file that a symbolic link of the other implementation leads to; or "" */
 	char target[NAME_MAX + 1];
@@ -40,14 +40,14 @@ struct patience {
 	dev_t dev;
 	ino_t ino;
 	struct timespec changed;
-	int64_t since_ns;               /* on the monotonic clock; 0: never seen one */
+	int64_t since_ns; /* on the monotonic clock; 0: never seen one */
 };
 
 /* Who asks. */
 struct judge {
 	const struct path *path;
-	struct patience *patience;      /* may be NULL */
-	bool shared_locks;              /* the kernel locks on network file systems are those of all hosts */
+	struct patience *patience; /* may be NULL */
+	bool shared_locks; /* the kernel locks on network file systems are those of all hosts */
 };
 
 /*

@@ -24,8 +24,8 @@
 #define NS_PER_MS 1000000
 
 /* How long others are let go first, in line and before an attempt that must not wait. */
-#define TURN_MS     10
-#define TURN_TRY_MS 5
+#define TURN_MS      10
+#define TURN_TRY_MS  5
 #define TURN_LOOK_NS (100 * 1000L)
 
 /* Who comes back later than this is not the one that takes everybody's turn, */
@@ -184,8 +184,7 @@ static int sleep_in_line(struct sleeper *sleeper, int timeout_ms)
 
 	pthread_cleanup_push(cancel, sleeper);
 	pthread_setcancelstate(sleeper->cancel_state, &state);
-	r = queue_sleep(&sleeper->lock->queue, timeout_ms, &sleeper->mask,
-			sleeper->has_handlers);
+	r = queue_sleep(&sleeper->lock->queue, timeout_ms, &sleeper->mask, sleeper->has_handlers);
 	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
 	pthread_cleanup_pop(0);
 	return r;
@@ -212,7 +211,7 @@ static int wait_in_line(struct sleeper *sleeper, bool owes, int timeout_ms, int6
 		r = left == 0 ? -ETIMEDOUT : sleep_in_line(sleeper, pause < left ? pause : left);
 		if (r < 0)
 			wait_cancel(lock);
-		else    /* the last attempt is one, whoever is first */
+		else /* the last attempt is one, whoever is first */
 			r = wait_continue(lock, r > 0 || left <= pause);
 	}
 	return r;

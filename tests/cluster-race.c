@@ -26,9 +26,9 @@
 #include <unistd.h>
 
 #define HOSTS      2
-#define CREW       3            /* on each */
+#define CREW       3 /* on each */
 #define STAY_NS    200000
-#define LONG_NS    30000000     /* to replace a file takes a dozen requests to the server */
+#define LONG_NS    30000000 /* to replace a file takes a dozen requests to the server */
 #define LONG_EVERY 8
 #define POLL_US    500
 
@@ -36,7 +36,7 @@ struct shared {
 	atomic_bool stop;
 	atomic_uint stays[HOSTS];
 	atomic_int failure;
-	atomic_llong longest_ns;        /* that somebody waited */
+	atomic_llong longest_ns; /* that somebody waited */
 };
 
 struct racer {
@@ -206,8 +206,8 @@ int main(int argc, char **argv)
 		return 2;
 	path = argv[1];
 	detector = detector_new(argv[2]);
-	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
-		      -1, 0);
+	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1,
+	              0);
 	if (!detector || shared == MAP_FAILED)
 		die("mmap");
 	home = open_process(getpid());

@@ -26,7 +26,7 @@ static struct {
 } tests[MAX_TESTS];
 static int test_count;
 
-static char base_dir[64];       /* of the program */
+static char base_dir[64]; /* of the program */
 char test_dir[128];
 
 void test_add(const TTest *test, int count, double timeout_s)
@@ -146,7 +146,7 @@ int main(int argc, char **argv)
 	umask(022);
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	snprintf(base_dir, sizeof(base_dir), "%s/lockfile-pid-test.XXXXXX",
-		 tmpdir && strlen(tmpdir) < 32 ? tmpdir : "/tmp");
+	         tmpdir && strlen(tmpdir) < 32 ? tmpdir : "/tmp");
 	if (!mkdtemp(base_dir) || chmod(base_dir, 0755) < 0) {
 		printf("Bail out! %s: %s\n", base_dir, strerror(errno));
 		return 99;
@@ -219,7 +219,7 @@ int count_descriptors(void)
 	for (int i = 0; i < count; i++)
 		free(entries[i]);
 	free(entries);
-	return count - 1;       /* scandir's own */
+	return count - 1; /* scandir's own */
 }
 
 pid_t dead_pid(void)
@@ -280,7 +280,7 @@ struct holder holder_start(const char *path)
 	close(from[1]);
 	holder.to = to[1];
 	holder.from = from[0];
-	ck_assert_int_eq(holder_answer(&holder), 0);    /* it has its handle */
+	ck_assert_int_eq(holder_answer(&holder), 0); /* it has its handle */
 	return holder;
 }
 

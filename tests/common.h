@@ -25,30 +25,30 @@
 /* A test for which a time-out means "hangs"; tests must not depend on time. */
 #define DEFAULT_TIMEOUT_S 60
 
-#define TEST(name)                  TEST_FULL(name, 1, DEFAULT_TIMEOUT_S)
-#define TEST_WITHIN(name, seconds)  TEST_FULL(name, 1, seconds)
+#define TEST(name)                 TEST_FULL(name, 1, DEFAULT_TIMEOUT_S)
+#define TEST_WITHIN(name, seconds) TEST_FULL(name, 1, seconds)
 /* As many tests as rows of a table; _i is the row. */
-#define TEST_EACH(name, table)      TEST_EACH_WITHIN(name, table, DEFAULT_TIMEOUT_S)
-#define TEST_EACH_WITHIN(name, table, seconds)                                                     \
+#define TEST_EACH(name, table) TEST_EACH_WITHIN(name, table, DEFAULT_TIMEOUT_S)
+#define TEST_EACH_WITHIN(name, table, seconds) \
 	TEST_FULL(name, (int)(sizeof(table) / sizeof((table)[0])), seconds)
 
-#define TEST_FULL(name, count, seconds)                                                            \
-	static void name##_fn(int);                                                                \
-	static const TTest name##_test = { #name, name##_fn, __FILE__, __LINE__ };                 \
-	__attribute__((constructor)) static void name##_add(void)                                  \
-	{                                                                                          \
-		test_add(&name##_test, count, seconds);                                            \
-	}                                                                                          \
+#define TEST_FULL(name, count, seconds)                                            \
+	static void name##_fn(int);                                                \
+	static const TTest name##_test = { #name, name##_fn, __FILE__, __LINE__ }; \
+	__attribute__((constructor)) static void name##_add(void)                  \
+	{                                                                          \
+		test_add(&name##_test, count, seconds);                            \
+	}                                                                          \
 	static void name##_fn(int _i __attribute__((unused)))
 
 void test_add(const TTest *test, int count, double timeout_s);
 
 /* Ends the test; it counts as skipped. */
-#define SKIP(...)        ck_abort_msg("SKIP: " __VA_ARGS__)
-#define SKIP_UNLESS_ROOT()                                                                         \
-	do {                                                                                       \
-		if (geteuid() != 0)                                                                \
-			SKIP("needs root");                                                        \
+#define SKIP(...) ck_abort_msg("SKIP: " __VA_ARGS__)
+#define SKIP_UNLESS_ROOT()                  \
+	do {                                \
+		if (geteuid() != 0)         \
+			SKIP("needs root"); \
 	} while (0)
 
 /*
@@ -72,10 +72,10 @@ void test_add(const TTest *test, int count, double timeout_s);
 #ifndef THREAD_SANITIZER
 #define THREAD_SANITIZER 0
 #endif
-#define SKIP_IF_CANCELLATION_IS_UNKNOWN()                                         \
-	do {                                                                      \
-		if (ADDRESS_SANITIZER || THREAD_SANITIZER)                        \
-			SKIP("a sanitizer that knows no cancellation");           \
+#define SKIP_IF_CANCELLATION_IS_UNKNOWN()                               \
+	do {                                                            \
+		if (ADDRESS_SANITIZER || THREAD_SANITIZER)              \
+			SKIP("a sanitizer that knows no cancellation"); \
 	} while (0)
 #define SKIP_IF_THREADS_CANNOT_FORK()                                             \
 	do {                                                                      \
@@ -96,11 +96,11 @@ const char *list_dir(const char *dir);
 /* Open descriptors of this process. */
 int count_descriptors(void);
 
-#define assert_content(name, ...)                                                                  \
-	do {                                                                                       \
-		char expected_content[64];                                                         \
-		snprintf(expected_content, sizeof(expected_content), __VA_ARGS__);                 \
-		ck_assert_str_eq(read_file(name), expected_content);                               \
+#define assert_content(name, ...)                                                  \
+	do {                                                                       \
+		char expected_content[64];                                         \
+		snprintf(expected_content, sizeof(expected_content), __VA_ARGS__); \
+		ck_assert_str_eq(read_file(name), expected_content);               \
 	} while (0)
 #define assert_nothing_left() ck_assert_str_eq(list_dir("."), "")
 

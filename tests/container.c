@@ -19,7 +19,7 @@
 #include <sys/wait.h>
 #include <time.h>
 
-#define IDS 1000        /* so many there are in a user namespace */
+#define IDS 1000 /* so many there are in a user namespace */
 
 static int result(int r)
 {
@@ -264,7 +264,7 @@ struct holder container_start(const struct container *container, const char *pat
 	holder.to = to[1];
 	holder.from = from[0];
 	await_entry(&holder);
-	ck_assert_int_eq(holder_answer(&holder), 0);    /* it has its handle */
+	ck_assert_int_eq(holder_answer(&holder), 0); /* it has its handle */
 	return holder;
 }
 

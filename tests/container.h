@@ -25,24 +25,24 @@
 #define CONTAINER_STEPS 3
 
 struct container {
-	unsigned int namespaces;        /* CLONE_NEWPID and so on; 0: those of the test */
-	pid_t pid;                      /* of the process, as seen from inside; 0: any */
-	uid_t user;                     /* that it becomes at last, likewise; 0: stays */
-	uid_t first;                    /* with CLONE_NEWUSER: what 0 inside is outside */
+	unsigned int namespaces; /* CLONE_NEWPID and so on; 0: those of the test */
+	pid_t pid;               /* of the process, as seen from inside; 0: any */
+	uid_t user;              /* that it becomes at last, likewise; 0: stays */
+	uid_t first;             /* with CLONE_NEWUSER: what 0 inside is outside */
 	struct {
 		int (*f)(int argument); /* 0 or -errno */
 		int argument;
-	} furnish[CONTAINER_STEPS];     /* in this order */
+	} furnish[CONTAINER_STEPS]; /* in this order */
 };
 
 /* What they say for furnish, and so do the functions of filter.h. */
-int own_proc(int hidepid);              /* a /proc of its PID namespace */
-int no_proc(int unused);                /* nothing there, */
-int empty_proc(int unused);             /* an empty directory, */
-int proc_of_others(int unused);         /* or the /proc of another PID namespace */
-int another_place(int unused);          /* the current directory is found at another path alone */
-int another_boot(int unused);           /* the boot ID is another */
-int shifted_time(int seconds);          /* a time namespace with other clocks */
+int own_proc(int hidepid);      /* a /proc of its PID namespace */
+int no_proc(int unused);        /* nothing there, */
+int empty_proc(int unused);     /* an empty directory, */
+int proc_of_others(int unused); /* or the /proc of another PID namespace */
+int another_place(int unused);  /* the current directory is found at another path alone */
+int another_boot(int unused);   /* the boot ID is another */
+int shifted_time(int seconds);  /* a time namespace with other clocks */
 
 /*
  * A helper in there.  As holder_start(); the test is skipped where the system

@@ -49,7 +49,7 @@ int64_t now_ns(void)
 struct detector *detector_new(const char *marker)
 {
 	struct detector *detector = mmap(NULL, sizeof(*detector), PROT_READ | PROT_WRITE,
-					 MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	                                 MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
 	if (detector == MAP_FAILED)
 		return NULL;
@@ -96,8 +96,8 @@ void detector_enter(struct detector *detector, struct stay *stay, uint32_t racer
 	interval->racer = racer;
 
 	before = atomic_exchange(&detector->slot, stay->interval + 1);
-	after_a_killed = before != 0 &&
-		detector_is_doomed(detector, detector->intervals[before - 1].racer);
+	after_a_killed =
+		before != 0 && detector_is_doomed(detector, detector->intervals[before - 1].racer);
 	if (before != 0 && !after_a_killed)
 		atomic_fetch_add(&detector->slot_alarms, 1);
 	if (after_a_killed)

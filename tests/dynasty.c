@@ -14,7 +14,7 @@
 #include <sys/wait.h>
 
 static struct {
-	int to[2], from[2]; /* made before the first fork, so all have them */
+	int to[2], from[2];   /* made before the first fork, so all have them */
 	struct holder holder; /* as the test sees it; its PID is 0 while there is none */
 } members[MEMBERS_MAX];
 

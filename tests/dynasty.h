@@ -19,7 +19,7 @@
 
 #include "world.h"
 
-#define LOCK "x.pid"
+#define LOCK        "x.pid"
 #define MEMBERS_MAX 4
 
 /* An orphan comes to the test, which waits for it.  Called by dynasty_start(). */

@@ -41,9 +41,9 @@ struct action {
 
 struct step {
 	struct action usual, taken;
-	signed char current;            /* who made the last one; -1: nobody */
-	unsigned char ready, asleep;    /* a bit each */
-	const char *call;               /* that is made or slept in */
+	signed char current;         /* who made the last one; -1: nobody */
+	unsigned char ready, asleep; /* a bit each */
+	const char *call;            /* that is made or slept in */
 };
 
 /* What happened. */
@@ -62,7 +62,7 @@ struct schedule {
 	enum way way;
 	int count;
 	struct deviation deviations[MAX_STEPS];
-	uint64_t random;                /* state of the generator; 0: nothing is random */
+	uint64_t random; /* state of the generator; 0: nothing is random */
 };
 
 static struct {
@@ -90,7 +90,7 @@ static void live(void *argument)
 
 	go_way(schedule->way, puppet_self());
 	REQUIRE(lockfile_pid_new(&lock, PATH) == 0);
-	process_self(&self);    /* its calls are made now */
+	process_self(&self); /* its calls are made now */
 	if (actor->begin)
 		actor->begin(lock);
 	puppet_begin();
@@ -124,8 +124,8 @@ static struct action earliest(unsigned asleep)
 	struct action action = { TIME, -1 };
 
 	for (int i = 0; i < ACTORS; i++)
-		if (asleep & 1U << i && (action.who < 0 || puppet_deadline_ns(i) <
-		                                                   puppet_deadline_ns(action.who)))
+		if (asleep & 1U << i &&
+		    (action.who < 0 || puppet_deadline_ns(i) < puppet_deadline_ns(action.who)))
 			action.who = (signed char)i;
 	return action;
 }
@@ -213,7 +213,9 @@ static unsigned draw(uint64_t *state, unsigned limit)
 static struct action draw_action(const struct step *step, uint64_t *random)
 {
 	unsigned chance = draw(random, 200);
-	struct action action = { chance < 1 ? KILL : chance < 5 ? TIME : RUN,
+	struct action action = { chance < 1 ? KILL :
+		                 chance < 5 ? TIME :
+		                              RUN,
 		                 (signed char)draw(random, ACTORS) };
 
 	return chance < 60 && is_possible(step, action) ? action : step->usual;
@@ -297,7 +299,7 @@ static void play(struct schedule *schedule, struct run *run)
 		}
 	}
 	while (waitpid(-1, NULL, WNOHANG) > 0)
-		;       /* whose parents died before them */
+		; /* whose parents died before them */
 	counts.schedules++;
 	counts.steps += run->count;
 }
@@ -319,7 +321,8 @@ static void lock_and_unlock(const char *who)
 	int unlocked = locked == 0 ? lockfile_pid_unlock(lock) : 0;
 
 	if (locked != 0 || unlocked != 0)
-		puppet_complain("%s has %d for the lock and %d for its unlock", who, locked, unlocked);
+		puppet_complain("%s has %d for the lock and %d for its unlock", who, locked,
+		                unlocked);
 	lockfile_pid_free(lock);
 }
 
@@ -357,7 +360,8 @@ static void judge(const struct scene *scene, const struct run *run)
 	if (stage_now_ns() > counts.longest_ns)
 		counts.longest_ns = stage_now_ns();
 	if (stage_now_ns() > MAX_WAIT_NS)
-		puppet_complain("somebody waits for %lld s", (long long)stage_now_ns() / 1000000000);
+		puppet_complain("somebody waits for %lld s",
+		                (long long)stage_now_ns() / 1000000000);
 	if (!killed && stage_wins() < scene->wins)
 		puppet_complain("only %d had the lock", stage_wins());
 	if (!killed && !scene->may_leave && strcmp(list_dir("."), "") != 0)
@@ -429,8 +433,8 @@ static void search(struct schedule *schedule, int preemptions, int kills)
 	for (int i = first; i < run->count; i++) {
 		for (const char *what = (char[]){ RUN, TIME, KILL, '\0' }; *what; what++)
 			for (signed char who = 0; who < ACTORS; who++)
-				deviate(schedule, i, &run->steps[i],
-				        (struct action){ *what, who }, preemptions, kills);
+				deviate(schedule, i, &run->steps[i], (struct action){ *what, who },
+				        preemptions, kills);
 	}
 	free(run);
 }
@@ -456,7 +460,8 @@ static void replay(struct schedule *schedule, const char *words)
 		struct deviation *deviation = &schedule->deviations[schedule->count++];
 
 		ck_assert_int_eq(sscanf(words, "%d:%c%hhd%n", &deviation->step,
-		                        &deviation->action.what, &deviation->action.who, &n), 3);
+		                        &deviation->action.what, &deviation->action.who, &n),
+		                 3);
 	}
 	play(schedule, run);
 	judge(schedule->scene, run);

@@ -32,23 +32,23 @@
 
 struct lockfile_pid;
 
-#define ACTORS 3
+#define ACTORS       3
 #define EXPLORE_PATH "x.pid"
 
 /* What an actor does, with a handle of EXPLORE_PATH. */
 struct actor {
-	void (*begin)(struct lockfile_pid *lock);       /* undisturbed; may be NULL */
+	void (*begin)(struct lockfile_pid *lock); /* undisturbed; may be NULL */
 	void (*act)(struct lockfile_pid *lock);
 };
 
 struct scene {
 	const char *name;
-	void (*set)(void);              /* what is there at first; may be NULL */
-	struct actor actors[ACTORS];    /* one without act is started by the first */
+	void (*set)(void);           /* what is there at first; may be NULL */
+	struct actor actors[ACTORS]; /* one without act is started by the first */
 	int count;
-	int wins;                       /* that many have the lock at least, if nobody is killed */
-	bool may_leave;                 /* something, for the next one to clear */
-	void (*killed)(int who);        /* beside the usual; may be NULL */
+	int wins;                /* that many have the lock at least, if nobody is killed */
+	bool may_leave;          /* something, for the next one to clear */
+	void (*killed)(int who); /* beside the usual; may be NULL */
 };
 
 /*

@@ -33,17 +33,18 @@
 /* fcntl(2) says EINVAL where there are no such locks; lib/sys.c calls that ENOTSUP. */
 #define LOCKING LIST(-EINTR, -EIO, -ENOLCK, -ENOMEM, -ENOSYS, -ENOTSUP, -EPERM)
 #define ASKING  LIST(-EINTR, -EIO, -ENOLCK, -ENOMEM, -ENOSYS, -ENOTSUP, -EPERM)
-#define LINKING                                                                               \
+#define LINKING                                                                                 \
 	LIST(-EACCES, -EDQUOT, -EIO, -ELOOP, -EMLINK, -ENAMETOOLONG, -ENOENT, -ENOMEM, -ENOSPC, \
 	     -EOPNOTSUPP, -EPERM, -EROFS, -EXDEV)
-#define MOVING -EACCES, -EBUSY, -EDQUOT, -EIO, -ELOOP, -EMLINK, -ENAMETOOLONG, -ENOMEM, -ENOSPC, \
-	-EPERM, -EROFS, -EXDEV
+#define MOVING                                                                                    \
+	-EACCES, -EBUSY, -EDQUOT, -EIO, -ELOOP, -EMLINK, -ENAMETOOLONG, -ENOMEM, -ENOSPC, -EPERM, \
+		-EROFS, -EXDEV
 
+/* clang-format off: a row a line */
 const struct faults faults[] = {
 	{ "openat", "open(2)",
-	  .failures = LIST(-EACCES, -EDQUOT, -EINTR, -EINVAL, -EIO, -EISDIR, -EMFILE,
-			   -ENAMETOOLONG, -ENFILE, -ENOMEM, -ENOSPC, -EOPNOTSUPP, -EPERM, -EROFS,
-			   -ETXTBSY),
+	  .failures = LIST(-EACCES, -EDQUOT, -EINTR, -EINVAL, -EIO, -EISDIR, -EMFILE, -ENAMETOOLONG,
+	                   -ENFILE, -ENOMEM, -ENOSPC, -EOPNOTSUPP, -EPERM, -EROFS, -ETXTBSY),
 	  .answers = LIST(-EAGAIN, -EEXIST, -ELOOP, -ENOENT, -ENOTDIR, -ENXIO, -ESTALE) },
 	{ "close", "close(2)", .failures = LIST(-EDQUOT, -EINTR, -EIO, -ENOSPC), .made = 1 },
 	{ "fstat", "stat(2)", .failures = LIST(-EACCES, -EIO, -ENOMEM),
@@ -67,17 +68,18 @@ const struct faults faults[] = {
 	{ "fchown", "chown(2)",
 	  .failures = LIST(-EACCES, -EDQUOT, -EIO, -ENOMEM, -ENOSPC, -EPERM, -EROFS) },
 	{ "fgetxattr", "getxattr(2)", .failures = LIST(-EINTR, -EIO, -ENOMEM),
-	  .answers = LIST(-E2BIG, -EACCES, -ENODATA, -ENOENT, -ENOSYS, -EOPNOTSUPP, -EPERM,
-			  -ERANGE, -ESTALE),
+	  .answers = LIST(-E2BIG, -EACCES, -ENODATA, -ENOENT, -ENOSYS, -EOPNOTSUPP, -EPERM, -ERANGE,
+	                  -ESTALE),
 	  .shorts = LIST(0, 1, 40), .shorts_answer = 1 },
 	{ "fsetxattr", "setxattr(2)",
 	  .failures = LIST(-E2BIG, -EACCES, -EDQUOT, -EIO, -ENOMEM, -ENOSPC, -EOPNOTSUPP, -EPERM,
-			   -ERANGE, -EROFS),
+	                   -ERANGE, -EROFS),
 	  .answers = LIST(-ENOENT, -ESTALE) },
 	{ "readlinkat", "readlink(2)",
 	  .failures = LIST(-EACCES, -EIO, -ELOOP, -ENAMETOOLONG, -ENOENT, -ENOMEM, -ENOSYS),
 	  .answers = LIST(-EINVAL), .shorts = LIST(0, 1) },
-	{ "write_lock", "fcntl_locking(2)", .failures = LOCKING, .answers = LIST(-EAGAIN, -ESTALE) },
+	{ "write_lock", "fcntl_locking(2)", .failures = LOCKING,
+	  .answers = LIST(-EAGAIN, -ESTALE) },
 	{ "is_write_locked", "fcntl_locking(2)", .failures = ASKING, .answers = LIST(1, -ESTALE) },
 	{ "lock_byte", "fcntl_locking(2)", .failures = LOCKING, .answers = LIST(-EAGAIN, -ESTALE) },
 	{ "is_byte_locked", "fcntl_locking(2)", .failures = ASKING, .answers = LIST(0, 1) },
@@ -85,19 +87,19 @@ const struct faults faults[] = {
 	{ "flock", "flock(2)", .failures = LIST(-EINTR, -EIO, -ENOLCK, -ENOMEM, -ENOSYS),
 	  .answers = LIST(-EAGAIN) },
 	{ "link_fd", "link(2)", .failures = LINKING, .answers = LIST(-EEXIST, -ENOTDIR, -ESTALE) },
-	{ "link_proc", "link(2)", .failures = LINKING, .answers = LIST(-EEXIST, -ENOTDIR, -ESTALE) },
+	{ "link_proc", "link(2)", .failures = LINKING,
+	  .answers = LIST(-EEXIST, -ENOTDIR, -ESTALE) },
 	{ "rename", "rename(2)", .failures = LIST(MOVING),
 	  .answers = LIST(-EEXIST, -EISDIR, -ENOENT, -ENOTDIR, -ENOTEMPTY, -ESTALE) },
-	{ "rename_noreplace", "rename(2)",
-	  .failures = LIST(MOVING, -EINVAL, -ENOSYS, -EOPNOTSUPP),
+	{ "rename_noreplace", "rename(2)", .failures = LIST(MOVING, -EINVAL, -ENOSYS, -EOPNOTSUPP),
 	  .answers = LIST(-EEXIST, -ENOENT, -ENOTDIR, -ESTALE) },
 	{ "may_write", "access(2)", .answers = LIST(0) },
 	{ "unlinkat", "unlink(2)",
 	  .failures = LIST(-EACCES, -EBUSY, -EIO, -ELOOP, -ENAMETOOLONG, -ENOMEM, -EPERM, -EROFS),
 	  .answers = LIST(-EISDIR, -ENOENT, -ENOTDIR, -ENOTEMPTY, -ESTALE) },
 	{ "mkfifoat", "mkfifo(3), mknod(2)",
-	  .failures = LIST(-EACCES, -EDQUOT, -EINVAL, -EIO, -ELOOP, -ENAMETOOLONG, -ENOMEM,
-			   -ENOSPC, -ENOSYS, -EOPNOTSUPP, -EPERM, -EROFS),
+	  .failures = LIST(-EACCES, -EDQUOT, -EINVAL, -EIO, -ELOOP, -ENAMETOOLONG, -ENOMEM, -ENOSPC,
+	                   -ENOSYS, -EOPNOTSUPP, -EPERM, -EROFS),
 	  .answers = LIST(-EEXIST, -ENOENT, -ENOTDIR, -ESTALE) },
 	{ "getpid", "getpid(2)", .never = "a process has a number" },
 	{ "geteuid", "getuid(2)", .never = "a process has a user" },
@@ -127,8 +129,10 @@ const struct faults faults[] = {
 	{ "realloc", "malloc(3)", .never = "the library does not call it", .libc = 1 },
 	{ "strdup", "strdup(3)", .failures = LIST(-ENOMEM), .libc = 1 },
 	{ "strndup", "strdup(3)", .failures = LIST(-ENOMEM), .libc = 1 },
-	{ "getcwd", "getcwd(3)", .failures = LIST(-EACCES, -ENAMETOOLONG, -ENOENT, -ENOMEM), .libc = 1 },
+	{ "getcwd", "getcwd(3)", .failures = LIST(-EACCES, -ENAMETOOLONG, -ENOENT, -ENOMEM),
+	  .libc = 1 },
 };
+/* clang-format on */
 const int faults_count = sizeof(faults) / sizeof(faults[0]);
 
 const struct faults *faults_of(const char *call)

@@ -32,8 +32,8 @@
 #define LOAD_ARG(n) \
 	BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[n]) + LOWER_HALF)
 #define JUMP(test, value, yes, no) BPF_JUMP(BPF_JMP | (test) | BPF_K, value, yes, no)
-#define RETURN(value) BPF_STMT(BPF_RET | BPF_K, value)
-#define COUNT(table)  (unsigned short)(sizeof(table) / sizeof((table)[0]))
+#define RETURN(value)              BPF_STMT(BPF_RET | BPF_K, value)
+#define COUNT(table)               (unsigned short)(sizeof(table) / sizeof((table)[0]))
 
 /*
  * No look at the architecture, as a filter for security must have: a process

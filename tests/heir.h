@@ -11,7 +11,7 @@
 void heir_of_the_living(void);
 void heir_of_who_let_go(void);
 void heir_of_the_dead(void);
-void heir_for_good(void);               /* its own lock is not to be inherited */
+void heir_for_good(void); /* its own lock is not to be inherited */
 void heir_without_descriptor(void);
 void heir_while_third_waits(void);
 

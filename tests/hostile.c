@@ -15,8 +15,8 @@
 #include <sys/sysmacros.h>
 #include <sys/un.h>
 
-#define FILE_NAME "precious"
-#define FIFO_NAME "pipe"
+#define FILE_NAME    "precious"
+#define FIFO_NAME    "pipe"
 #define FILE_CONTENT "precious\n"
 
 static const struct scene scenes[SCENES] = {

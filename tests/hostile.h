@@ -11,11 +11,11 @@
 
 #include "user.h"
 
-#define DIR "d"
-#define NAME "x.pid"
-#define PATH DIR "/" NAME
+#define DIR      "d"
+#define NAME     "x.pid"
+#define PATH     DIR "/" NAME
 #define TAKEOVER PATH ".takeover"
-#define QUEUE PATH ".queue"
+#define QUEUE    PATH ".queue"
 
 /* Directories, and who has to get along in them. */
 struct scene {
@@ -39,8 +39,8 @@ void end_scene(void);
 /* How much the victim may do about what is the attacker's. */
 enum power {
 	IN_STICKY, /* nothing */
-	IN_OPEN, /* the directory allows to remove it */
-	AS_ROOT, /* to read it, too */
+	IN_OPEN,   /* the directory allows to remove it */
+	AS_ROOT,   /* to read it, too */
 	POWERS
 };
 enum power power_in(const struct scene *scene);
@@ -77,7 +77,7 @@ void make_full_directory(const char *name);
 void make_device(const char *name);
 void make_file(const char *name); /* open to all, of no valid PID */
 void make_closed_file(const char *name);
-void make_shut_file(const char *name); /* mode 0 */
+void make_shut_file(const char *name);   /* mode 0 */
 void make_second_name(const char *name); /* of the victim's file */
 void make_second_fifo_name(const char *name);
 

@@ -17,8 +17,8 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#define MAX_ROWS  64
-#define TRACE     "trace"
+#define MAX_ROWS 64
+#define TRACE    "trace"
 
 /* Systems. */
 
@@ -62,7 +62,7 @@ static struct {
 	bool seen[MAX_ROWS][3][FAULTS_MAX];
 	char last[256];
 	bool in_progress;
-} *all;
+} * all;
 static pid_t program;
 
 static void tell_count(void)

@@ -20,23 +20,23 @@
 
 struct operation {
 	const char *name;
-	const char *function;           /* of the public header, whose results they are */
+	const char *function; /* of the public header, whose results they are */
 	void (*prepare)(void);
-	void (*rules)(void);            /* what surrounds it, in the words of steer.h */
+	void (*rules)(void); /* what surrounds it, in the words of steer.h */
 	int (*act)(void);
-	void (*judge)(int r);           /* of failures; must leave nothing behind */
-	int result;                     /* when nothing fails */
-	void (*clean)(void);            /* removes what nobody is to take over */
-	bool on_old_kernel;             /* that makes a difference */
-	bool waits;                     /* what lies without end may make it wait without end */
-	bool in_child;                  /* what was begun there ends with that process */
-	bool from_scratch;              /* the first thing that a process does */
+	void (*judge)(int r); /* of failures; must leave nothing behind */
+	int result;           /* when nothing fails */
+	void (*clean)(void);  /* removes what nobody is to take over */
+	bool on_old_kernel;   /* that makes a difference */
+	bool waits;           /* what lies without end may make it wait without end */
+	bool in_child;        /* what was begun there ends with that process */
+	bool from_scratch;    /* the first thing that a process does */
 };
 
-#define INJECT_EACH(name, operations)                            \
-	TEST_EACH_WITHIN(name, operations, INJECT_TIMEOUT_S)     \
-	{                                                        \
-		inject_failures(&(operations)[_i]);              \
+#define INJECT_EACH(name, operations)                        \
+	TEST_EACH_WITHIN(name, operations, INJECT_TIMEOUT_S) \
+	{                                                    \
+		inject_failures(&(operations)[_i]);          \
 	}
 
 void inject_failures(const struct operation *operation);
@@ -44,23 +44,22 @@ void inject_failures(const struct operation *operation);
 /* What fails at present. */
 enum fault_kind { FAILURE, SHORT, ANSWER };
 struct fault {
-	const char *call;               /* NULL: nothing */
+	const char *call; /* NULL: nothing */
 	int nth;
 	int result;
 	enum fault_kind kind;
 };
 extern struct fault fault;
 
-bool inject_fails(const char *call);    /* this one? */
-bool inject_persists(void);             /* at each place? */
-bool inject_lies(void);                 /* says what is not so? */
+bool inject_fails(const char *call); /* this one? */
+bool inject_persists(void);          /* at each place? */
+bool inject_lies(void);              /* says what is not so? */
 bool inject_without_noreplace(void);
 
 /* All that there is to say about it. */
 const char *inject_describe(void);
 
-#define assert_so(condition)                                                                       \
-	ck_assert_msg(condition, "%s: not " #condition, inject_describe())
+#define assert_so(condition) ck_assert_msg(condition, "%s: not " #condition, inject_describe())
 
 int inject_result(void);
 

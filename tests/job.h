@@ -36,7 +36,7 @@ struct job {
 /* The arguments of the tool, as strings. */
 #define START(job, ...) job_start((job), (const char *const[]){ __VA_ARGS__, NULL })
 /* From start to end with no input; the exit status, as a shell has it. */
-#define RUN(...) job_run(NULL, (const char *const[]){ __VA_ARGS__, NULL })
+#define RUN(...)         job_run(NULL, (const char *const[]){ __VA_ARGS__, NULL })
 #define RUN_IN(job, ...) job_run((job), (const char *const[]){ __VA_ARGS__, NULL })
 
 void job_start(struct job *job, const char *const *arguments);

@@ -46,8 +46,7 @@ static void library_close(void *handle)
 }
 
 const struct locker library_locker = {
-	"library", true,
-	library_open, library_trylock, library_lock, library_unlock, library_close,
+	"library", true, library_open, library_trylock, library_lock, library_unlock, library_close,
 };
 
 /*
@@ -142,6 +141,5 @@ static void naive_close(void *handle)
 }
 
 const struct locker naive_locker = {
-	"naive locker", false,
-	naive_open, naive_trylock, naive_lock, naive_unlock, naive_close,
+	"naive locker", false, naive_open, naive_trylock, naive_lock, naive_unlock, naive_close,
 };

@@ -59,11 +59,11 @@ static bool fails(const char *call)
 	return true;
 }
 
-#define WRAP(name, parameters, arguments)                                      \
-	void *__real_##name parameters;                                        \
-	void *__wrap_##name parameters;                                        \
-	void *__wrap_##name parameters                                         \
-	{                                                                      \
+#define WRAP(name, parameters, arguments)                                       \
+	void *__real_##name parameters;                                         \
+	void *__wrap_##name parameters;                                         \
+	void *__wrap_##name parameters                                          \
+	{                                                                       \
 		return fails(#name) ? NULL : remember(__real_##name arguments); \
 	}
 

@@ -25,15 +25,15 @@
 /* No step takes so long. */
 #define STEP_TIMEOUT_S 60
 
-#define START_NS INT64_C(1000000000000)
-#define ALARM 1         /* an event of ours among those of the library, which are 0 */
+#define START_NS    INT64_C(1000000000000)
+#define ALARM       1 /* an event of ours among those of the library, which are 0 */
 #define NOBODY_SELF (-1)
 
 struct puppet {
 	_Atomic enum puppet_state state;
 	sem_t go, arrived;
-	bool sleeps;            /* as far as the puppeteer knows */
-	int alarm;              /* an eventfd: the time is up */
+	bool sleeps; /* as far as the puppeteer knows */
+	int alarm;   /* an eventfd: the time is up */
 	const char *call;
 	int64_t deadline_ns;
 	pid_t pid;
@@ -41,11 +41,11 @@ struct puppet {
 
 static struct stage {
 	int64_t now_ns;
-	unsigned holders;       /* a bit each */
+	unsigned holders; /* a bit each */
 	int wins, note;
 	char complaint[256];
 	struct puppet puppets[PUPPETS];
-} *stage;
+} * stage;
 
 static int self = NOBODY_SELF;
 
@@ -208,18 +208,26 @@ static bool is_regular(int fd)
 static bool is_local(const struct steer_call *call)
 {
 	static const char *const local[] = {
-		"sys_block_signals", "sys_clock_ns",
-		"sys_epoll_create",  "sys_fstatfs_type",
-		"sys_geteuid",       "sys_getpid",
-		"sys_getrandom",     "sys_has_signal_handlers",
-		"sys_lseek",         "sys_map_wiped",
-		"sys_may_write",     "sys_restore_signals",
-		"sys_timer_create",  "sys_timer_set",
+		"sys_block_signals",
+		"sys_clock_ns",
+		"sys_epoll_create",
+		"sys_fstatfs_type",
+		"sys_geteuid",
+		"sys_getpid",
+		"sys_getrandom",
+		"sys_has_signal_handlers",
+		"sys_lseek",
+		"sys_map_wiped",
+		"sys_may_write",
+		"sys_restore_signals",
+		"sys_timer_create",
+		"sys_timer_set",
 		NULL,
 	};
 	static const char *const of_file[] = {
-		"sys_close",  "sys_fchmod",    "sys_fgetxattr",  "sys_fsetxattr", "sys_fstat",
-		"sys_pread",  "sys_pwrite",    "sys_write_lock", NULL,
+		"sys_close",     "sys_fchmod",     "sys_fgetxattr",
+		"sys_fsetxattr", "sys_fstat",      "sys_pread",
+		"sys_pwrite",    "sys_write_lock", NULL,
 	};
 
 	if (is_one_of(call->name, local))

@@ -22,11 +22,11 @@
 #include <time.h>
 #include <unistd.h>
 
-#define LOCKS "locks"
-#define LOCK LOCKS "/lock.pid"
+#define LOCKS    "locks"
+#define LOCK     LOCKS "/lock.pid"
 #define TAKEOVER LOCK ".takeover"
-#define MARKS "marks"
-#define MARK MARKS "/inside"
+#define MARKS    "marks"
+#define MARK     MARKS "/inside"
 
 /* Chance and time */
 
@@ -75,7 +75,7 @@ static void note_failure(struct race *race, const char *what, int result)
 	if (!race->locker->trusted || atomic_exchange(&race->shared->failed, true))
 		return;
 	snprintf(race->shared->failure, sizeof(race->shared->failure), "process %d: %s: %d (%s)",
-		 (int)getpid(), what, result, lockfile_pid_strerror(result));
+	         (int)getpid(), what, result, lockfile_pid_strerror(result));
 }
 
 void race_expect(struct race *race, const char *what, int result, int expected)
@@ -194,8 +194,8 @@ static void plant_foreign(struct race *race)
 
 	snprintf(name, sizeof(name), MARKS "/%d", (int)getpid());
 	file = fopen(name, "we");
-	if (file == NULL || fprintf(file, "%d\n", pid) < 0 ||
-	    fclose(file) != 0 || rename(name, LOCK) < 0)
+	if (file == NULL || fprintf(file, "%d\n", pid) < 0 || fclose(file) != 0 ||
+	    rename(name, LOCK) < 0)
 		note_failure(race, "plant a stale file", -errno);
 }
 
@@ -204,7 +204,7 @@ void race_unlock(struct race *race, void *handle, bool leave_stale)
 	if (leave_stale)
 		plant_foreign(race);
 	race_expect(race, "unlock", race->locker->unlock(handle),
-		    leave_stale ? LOCKFILE_PID_ERR_ROGUE_DELETION : 0);
+	            leave_stale ? LOCKFILE_PID_ERR_ROGUE_DELETION : 0);
 }
 
 void race_lock_once(struct race *race, uint32_t number)
@@ -247,7 +247,7 @@ void race_plant(struct race *race, enum start start)
 static struct shared *share(unsigned int size)
 {
 	struct shared *shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE,
-				     MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	                             MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	pthread_barrierattr_t attr;
 
 	ck_assert(shared != MAP_FAILED);

@@ -17,9 +17,9 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#define CREW_MAX 32
-#define FOR_EVER_S 30U  /* who waits for so long waits for ever */
-#define US 1000U        /* in ns */
+#define CREW_MAX   32
+#define FOR_EVER_S 30U   /* who waits for so long waits for ever */
+#define US         1000U /* in ns */
 
 /* How candidates are made; mixed: every other racer makes them without. */
 enum way { WITH_TMPFILE, WITHOUT_TMPFILE, MIXED, WAYS };
@@ -35,13 +35,13 @@ struct shared {
 	pthread_barrier_t barrier;
 	atomic_bool stop;
 	atomic_bool failed;
-	char failure[160];              /* the first one */
-	atomic_int dead;                /* the PID of a process that is no more */
+	char failure[160]; /* the first one */
+	atomic_int dead;   /* the PID of a process that is no more */
 	atomic_uint winners;
 };
 
 struct racer {
-	uint32_t number;                /* never used again; 0: there is none */
+	uint32_t number; /* never used again; 0: there is none */
 	pid_t pid;
 };
 
@@ -53,7 +53,7 @@ struct race {
 	uint64_t random;
 	uint32_t numbers;
 	unsigned int kills;
-	unsigned int leftovers;         /* auxiliary files of killed contenders */
+	unsigned int leftovers; /* auxiliary files of killed contenders */
 	unsigned int size;
 	struct racer crew[CREW_MAX];
 };

@@ -23,11 +23,11 @@ static struct holder other, third;
 /* Shared with children. */
 static struct {
 	bool other_holds, third_waits, was_left;
-} *state;
+} * state;
 
 static bool in_memory;
 static struct rival mortal;
-static bool mortal_lives;       /* never for longer than a trial */
+static bool mortal_lives; /* never for longer than a trial */
 
 static bool has_attributes(void)
 {
@@ -46,8 +46,7 @@ static bool has_attributes(void)
 static void enter_quick_directory(void)
 {
 	ck_assert_int_eq(mkdir(WORK, 0755), 0);
-	if (unshare(CLONE_NEWNS) == 0 &&
-	    mount("none", "/", "none", MS_REC | MS_PRIVATE, "") == 0)
+	if (unshare(CLONE_NEWNS) == 0 && mount("none", "/", "none", MS_REC | MS_PRIVATE, "") == 0)
 		in_memory = mount("none", WORK, "tmpfs", 0, "mode=755") == 0;
 	ck_assert_int_eq(chdir(WORK), 0);
 	if (!in_memory || has_attributes())
@@ -74,7 +73,7 @@ void scene_begin(void)
 	enter_quick_directory();
 	ck_assert_int_eq(mkdir("d", 0755), 0);
 	state = mmap(NULL, sizeof(*state), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1,
-		     0);
+	             0);
 	ck_assert_ptr_ne(state, MAP_FAILED);
 	dying = holder_start(SCENE_PATH);
 	ck_assert_int_eq(holder_do(&dying, "trylock"), 0);

@@ -22,18 +22,18 @@ void scene_end(void);
 
 /* Before. */
 void scene_other_holds(void);
-void scene_other_closes_all(void);      /* its descriptors, and holds without */
+void scene_other_closes_all(void); /* its descriptors, and holds without */
 void scene_holds_and_third_waits(void);
-void scene_third_waits(void);           /* while we hold */
-void scene_stale(void);                 /* its holder was killed */
-void scene_mortal_holds(void);          /* a process that can be killed */
+void scene_third_waits(void);  /* while we hold */
+void scene_stale(void);        /* its holder was killed */
+void scene_mortal_holds(void); /* a process that can be killed */
 
 /* Meanwhile: for hooks. */
-void scene_let_go(void *unused);        /* who holds releases, and so does the third */
+void scene_let_go(void *unused); /* who holds releases, and so does the third */
 void scene_kill_mortal(void *unused);
-void scene_remove_file(void *unused);   /* by hand */
-bool scene_is_held(void);               /* by another? */
-bool scene_was_left(void);              /* has any of that happened? */
+void scene_remove_file(void *unused); /* by hand */
+bool scene_is_held(void);             /* by another? */
+bool scene_was_left(void);            /* has any of that happened? */
 
 /* After: whoever has anything lets go of it. */
 void scene_settle(void);

@@ -14,10 +14,10 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#define PATH EXPLORE_PATH
+#define PATH     EXPLORE_PATH
 #define TAKEOVER PATH ".takeover"
-#define BUSY LOCKFILE_PID_ERR_BUSY
-#define ROGUE LOCKFILE_PID_ERR_ROGUE_DELETION
+#define BUSY     LOCKFILE_PID_ERR_BUSY
+#define ROGUE    LOCKFILE_PID_ERR_ROGUE_DELETION
 /* No process can have it: pid_max is not a PID itself (proc(5)). */
 #define NEVER_A_PID RECORD_PID_MAX
 
@@ -205,7 +205,7 @@ static void close_underneath(struct lockfile_pid *lock)
 /* bits of the stage's note */
 #define PARENT_UNLOCKED 1
 #define PARENT_LEFT     2
-#define HEIR_ADOPTED    4       /* or was told that it is too late */
+#define HEIR_ADOPTED    4 /* or was told that it is too late */
 
 static void adopt(struct lockfile_pid *lock)
 {
@@ -331,13 +331,18 @@ static void replace_and_try(struct lockfile_pid *lock)
 	try(lock);
 }
 
+/* clang-format off: a row a line */
 const struct scene scenes_of_two[] = {
 	{ "fresh", NULL, { { NULL, try_twice }, { NULL, try } }, 2, .wins = 1 },
 	{ "fresh-wait", NULL, { { NULL, wait }, { NULL, wait } }, 2, .wins = 2 },
 	{ "release", NULL, { { hold, unlock_and_try }, { NULL, try_twice } }, 2, .wins = 1 },
 	{ "free", NULL, { { hold, give_up_by_free }, { NULL, try_twice } }, 2, .wins = 1 },
 	{ "release-wait", NULL, { { hold, unlock_and_try }, { NULL, wait } }, 2, .wins = 2 },
-	{ "closed", NULL, { { close_underneath, unlock_and_try }, { NULL, try_twice } }, 2, .wins = 1 },
+	{ "closed",
+	  NULL,
+	  { { close_underneath, unlock_and_try }, { NULL, try_twice } },
+	  2,
+	  .wins = 1 },
 	{ "stale", stale, { { NULL, try }, { NULL, try_twice } }, 2, .wins = 1 },
 	{ "stale-wait", stale, { { NULL, wait }, { NULL, wait } }, 2, .wins = 2 },
 	{ "foreign", foreign_stale, { { NULL, try }, { NULL, try_twice } }, 2, .wins = 1 },
@@ -345,34 +350,83 @@ const struct scene scenes_of_two[] = {
 	{ "empty", empty, { { NULL, wait }, { NULL, try } }, 2, .wins = 1 },
 	{ "empty-old", empty_of_old, { { NULL, try }, { NULL, try } }, 2, .wins = 1 },
 	{ "leftover", stale_with_leftover, { { NULL, try }, { NULL, try_twice } }, 2, .wins = 1 },
-	{ "leftover-link", stale_with_link_as_leftover, { { NULL, try }, { NULL, try } }, 2, .wins = 1 },
+	{ "leftover-link",
+	  stale_with_link_as_leftover,
+	  { { NULL, try }, { NULL, try } },
+	  2,
+	  .wins = 1 },
 	{ "link", stale_link, { { NULL, try }, { NULL, try } }, 2, .wins = 1 },
-	{ "died", NULL, { { hold, only_die }, { NULL, try_twice } }, 2, .wins = 1, .may_leave = true },
+	{ "died",
+	  NULL,
+	  { { hold, only_die }, { NULL, try_twice } },
+	  2,
+	  .wins = 1,
+	  .may_leave = true },
 	{ "rogue", NULL, { { hold, lose }, { NULL, remove_and_try } }, 2, .wins = 1 },
-	{ "replaced", NULL, { { hold, lose }, { NULL, replace_and_try } }, 2, .wins = 1,
+	{ "replaced",
+	  NULL,
+	  { { hold, lose }, { NULL, replace_and_try } },
+	  2,
+	  .wins = 1,
 	  .may_leave = true },
 };
+/* clang-format on */
 
+/* clang-format off: a row a line */
 const struct scene scenes_of_three[] = {
 	{ "fresh-3", NULL, { { NULL, try }, { NULL, try }, { NULL, try } }, 3, .wins = 1 },
 	{ "fresh-wait-3", NULL, { { NULL, wait }, { NULL, wait }, { NULL, wait } }, 3, .wins = 3 },
 	{ "release-3", NULL, { { hold, unlock }, { NULL, try }, { NULL, try } }, 3, .wins = 1 },
-	{ "release-wait-3", NULL, { { hold, unlock }, { NULL, wait }, { NULL, wait } }, 3, .wins = 3 },
+	{ "release-wait-3",
+	  NULL,
+	  { { hold, unlock }, { NULL, wait }, { NULL, wait } },
+	  3,
+	  .wins = 3 },
 	{ "stale-3", stale, { { NULL, try }, { NULL, try }, { NULL, try } }, 3, .wins = 1 },
 	{ "invalid-3", invalid, { { NULL, try }, { NULL, try }, { NULL, try } }, 3, .wins = 1 },
-	{ "leftover-3", stale_with_leftover, { { NULL, try }, { NULL, try }, { NULL, try } }, 3,
+	{ "leftover-3",
+	  stale_with_leftover,
+	  { { NULL, try }, { NULL, try }, { NULL, try } },
+	  3,
 	  .wins = 1 },
-	{ "died-3", NULL, { { hold, only_die }, { NULL, try }, { NULL, try } }, 3, .wins = 1,
+	{ "died-3",
+	  NULL,
+	  { { hold, only_die }, { NULL, try }, { NULL, try } },
+	  3,
+	  .wins = 1,
 	  .may_leave = true },
-	{ "died-wait-3", NULL, { { hold, only_die }, { NULL, wait }, { NULL, wait } }, 3, .wins = 3 },
-	{ "adopt", NULL, { { hold_for_heir, unlock_as_parent }, { 0 }, { NULL, try } }, 3,
-	  .wins = 1, .killed = family_killed },
-	{ "adopt-free", NULL, { { hold_for_heir, free_as_parent }, { 0 }, { NULL, try } }, 3,
-	  .wins = 2, .killed = family_killed },
-	{ "adopt-died", NULL, { { hold_for_heir, die_as_parent }, { 0 }, { NULL, try } }, 3,
-	  .wins = 2, .killed = family_killed },
-	{ "leave", NULL, { { hold, unlock_late }, { NULL, wait_and_leave }, { NULL, wait } }, 3,
+	{ "died-wait-3",
+	  NULL,
+	  { { hold, only_die }, { NULL, wait }, { NULL, wait } },
+	  3,
+	  .wins = 3 },
+	{ "adopt",
+	  NULL,
+	  { { hold_for_heir, unlock_as_parent }, { 0 }, { NULL, try } },
+	  3,
+	  .wins = 1,
+	  .killed = family_killed },
+	{ "adopt-free",
+	  NULL,
+	  { { hold_for_heir, free_as_parent }, { 0 }, { NULL, try } },
+	  3,
+	  .wins = 2,
+	  .killed = family_killed },
+	{ "adopt-died",
+	  NULL,
+	  { { hold_for_heir, die_as_parent }, { 0 }, { NULL, try } },
+	  3,
+	  .wins = 2,
+	  .killed = family_killed },
+	{ "leave",
+	  NULL,
+	  { { hold, unlock_late }, { NULL, wait_and_leave }, { NULL, wait } },
+	  3,
 	  .wins = 2 },
-	{ "rogue-3", NULL, { { hold, lose }, { NULL, remove_and_try }, { NULL, try } }, 3,
+	{ "rogue-3",
+	  NULL,
+	  { { hold, lose }, { NULL, remove_and_try }, { NULL, try } },
+	  3,
 	  .wins = 1 },
 };
+/* clang-format on */

@@ -40,8 +40,8 @@ static int watched_opens;
 static struct steer_call current_call;
 static const struct steer_clockwork *works;
 
-#define CLOCKS 2
-#define PIDFS_TYPE 0x50494446UL
+#define CLOCKS          2
+#define PIDFS_TYPE      0x50494446UL
 #define ANON_INODE_TYPE 0x09041934UL
 
 static struct {
@@ -291,20 +291,20 @@ static size_t limited(size_t size)
 	WRAP_AS(type, name, by, parameters, arguments, -1, 0)
 
 #define WRAP_AS(type, name, by, parameters, arguments, of_fd, with_flags) \
-	type __wrap_##name parameters;                 \
-	type __wrap_##name parameters                  \
-	{                                              \
-		long long result;                      \
-		type value;                            \
-                                                       \
-		tell_hooks(of_fd, with_flags);         \
-		if (enter(#name, &result))             \
-			return (type)(intptr_t)result; \
-		value = by arguments;                  \
-		leave(#name);                          \
-		if (misled(#name, &result))            \
-			return (type)(intptr_t)result; \
-		return value;                          \
+	type __wrap_##name parameters;                                    \
+	type __wrap_##name parameters                                     \
+	{                                                                 \
+		long long result;                                         \
+		type value;                                               \
+                                                                          \
+		tell_hooks(of_fd, with_flags);                            \
+		if (enter(#name, &result))                                \
+			return (type)(intptr_t)result;                    \
+		value = by arguments;                                     \
+		leave(#name);                                             \
+		if (misled(#name, &result))                               \
+			return (type)(intptr_t)result;                    \
+		return value;                                             \
 	}
 
 static bool is_missing(const char *name)
@@ -419,17 +419,17 @@ static int other_sleep_ns(long ns)
 
 WRAP_AS(int, sys_openat, other_openat, (int dirfd, const char *name, int flags, mode_t mode),
         (dirfd, name, flags, mode), -1, flags)
-#define WRAP_VOID(name, parameters, arguments)                                                     \
-	void __real_##name parameters;                                                             \
-	void __wrap_##name parameters;                                                             \
-	void __wrap_##name parameters                                                              \
-	{                                                                                          \
-		long long result;                                                                  \
-                                                                                                   \
-		if (!enter(#name, &result)) {                                                      \
-			__real_##name arguments;                                                   \
-			leave(#name);                                                              \
-		}                                                                                  \
+#define WRAP_VOID(name, parameters, arguments)   \
+	void __real_##name parameters;           \
+	void __wrap_##name parameters;           \
+	void __wrap_##name parameters            \
+	{                                        \
+		long long result;                \
+                                                 \
+		if (!enter(#name, &result)) {    \
+			__real_##name arguments; \
+			leave(#name);            \
+		}                                \
 	}
 
 WRAP_FD(int, sys_close, (int fd), (fd))
@@ -442,10 +442,10 @@ WRAP_FD(int64_t, sys_lseek, (int fd, int64_t offset, int whence), (fd, offset, w
 WRAP_FD(int, sys_ftruncate, (int fd), (fd))
 WRAP_FD(int, sys_fchmod, (int fd, mode_t mode), (fd, mode))
 WRAP_FD(int, sys_fchown, (int fd, uid_t user, gid_t group), (fd, user, group))
-WRAP_AS(int, sys_fgetxattr, other_fgetxattr,
-        (int fd, const char *name, void *buf, size_t size), (fd, name, buf, size), fd, 0)
+WRAP_AS(int, sys_fgetxattr, other_fgetxattr, (int fd, const char *name, void *buf, size_t size),
+        (fd, name, buf, size), fd, 0)
 WRAP_FD(int, sys_fsetxattr, (int fd, const char *name, const void *buf, size_t size),
-     (fd, name, buf, size))
+        (fd, name, buf, size))
 WRAP_BY(int, sys_readlinkat, other_readlinkat,
         (int dirfd, const char *name, char *buf, size_t size), (dirfd, name, buf, size))
 WRAP_FD(int, sys_write_lock, (int fd), (fd))
@@ -477,7 +477,7 @@ WRAP(int, sys_timer_create, (void), ())
 WRAP_BY(int, sys_timer_set, other_timer_set, (int timer, int timeout_ms), (timer, timeout_ms))
 WRAP_BY(int, sys_sleep_ns, other_sleep_ns, (long ns), (ns))
 WRAP(bool, sys_has_signal_handlers, (void), ())
-WRAP_VOID(sys_block_signals, (sigset_t *ret_before), (ret_before))
+WRAP_VOID(sys_block_signals, (sigset_t * ret_before), (ret_before))
 WRAP_VOID(sys_restore_signals, (const sigset_t *before), (before))
 WRAP(int, sys_getrandom, (void *buf, size_t size), (buf, limited(size)))
 WRAP_BY(void *, sys_map_wiped, other_map_wiped, (size_t size, bool *ret_wiped), (size, ret_wiped))

@@ -15,7 +15,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define EVERY 0
+#define EVERY    0
 #define ANY_CALL "*" /* of whatever function */
 
 /* The call is not made and gives this result, say -ENOSPC. */
@@ -70,8 +70,8 @@ int steer_count(const char *call); /* or ANY_CALL */
 /* For hooks: the call that is about to be made, or was. */
 struct steer_call {
 	const char *name;
-	int fd;         /* of which file; -1: of a name, say */
-	int flags;      /* of an open */
+	int fd;    /* of which file; -1: of a name, say */
+	int flags; /* of an open */
 };
 const struct steer_call *steer_call(void);
 

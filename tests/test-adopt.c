@@ -16,10 +16,10 @@
 #include <sys/stat.h>
 #include <sys/xattr.h>
 
-#define PATH "x.pid"
+#define PATH     "x.pid"
 #define TAKEOVER PATH ".takeover"
-#define BUSY LOCKFILE_PID_ERR_BUSY
-#define ROGUE LOCKFILE_PID_ERR_ROGUE_DELETION
+#define BUSY     LOCKFILE_PID_ERR_BUSY
+#define ROGUE    LOCKFILE_PID_ERR_ROGUE_DELETION
 
 static const struct way {
 	int no_tmpfile;

@@ -10,7 +10,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#define PATTERN ((struct lockfile_pid *)&untouched)
+#define PATTERN     ((struct lockfile_pid *)&untouched)
 #define ROWS(table) (sizeof(table) / sizeof((table)[0]))
 
 static int untouched;

@@ -19,14 +19,14 @@
 #include <sys/wait.h>
 
 #define TEN_DAYS     (10 * 24 * 60 * 60)
-#define FIRST_ID     100000     /* what root in a user namespace is outside */
-#define ANOTHER_USER 5          /* one there who is not root */
+#define FIRST_ID     100000 /* what root in a user namespace is outside */
+#define ANOTHER_USER 5      /* one there who is not root */
 
 struct place {
 	const char *name;
 	struct container container;
-	uid_t owner;            /* of the directory */
-	bool knows_pids;        /* those of the test, and may look them up */
+	uid_t owner;     /* of the directory */
+	bool knows_pids; /* those of the test, and may look them up */
 };
 
 static const struct place host = { .name = "the test's own", .knows_pids = true };
@@ -126,7 +126,11 @@ static const struct place later = {
 	.knows_pids = true,
 };
 
-#define WITH(place) { &host, &(place) }, { &(place), &host }, { &(place), &(place) }
+#define WITH(place)                               \
+	{ &host, &(place) }, { &(place), &host }, \
+	{                                         \
+		&(place), &(place)                \
+	}
 
 static const struct places {
 	const struct place *a, *b;
@@ -148,7 +152,7 @@ static const struct places {
 
 struct pair {
 	struct holder a, b;
-	pid_t seen;             /* the PID of a, where it means something to b */
+	pid_t seen; /* the PID of a, where it means something to b */
 };
 
 static void own_directory(const struct places *places)

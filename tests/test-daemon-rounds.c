@@ -20,16 +20,16 @@
 #include <sys/wait.h>
 #include <time.h>
 
-#define UNLOCKS 10000U
-#define RELEASES 10000U
+#define UNLOCKS      10000U
+#define RELEASES     10000U
 #define COMPETITIONS 1000U
-#define TIMEOUT_S 300
+#define TIMEOUT_S    300
 
-#define ROGUE LOCKFILE_PID_ERR_ROGUE_DELETION
+#define ROGUE     LOCKFILE_PID_ERR_ROGUE_DELETION
 #define NO_RESULT 1 /* none of the library's */
 
 /* Two that are let loose at one instant: from one distance in time to the next. */
-#define STEP_NS 3000
+#define STEP_NS   3000
 #define DISTANCES 64
 
 enum phase { REST, TRY, END };
@@ -47,7 +47,7 @@ static struct shared {
 	atomic_int heir[2]; /* PIDs */
 	atomic_int result[2];
 	atomic_bool seen;
-} *shared;
+} * shared;
 
 static unsigned int releases, adoptions;
 

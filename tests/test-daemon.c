@@ -18,8 +18,8 @@
 #include <string.h>
 #include <sys/wait.h>
 
-#define BUSY LOCKFILE_PID_ERR_BUSY
-#define DEAD LOCKFILE_PID_ERR_PROCESS_DEAD
+#define BUSY  LOCKFILE_PID_ERR_BUSY
+#define DEAD  LOCKFILE_PID_ERR_PROCESS_DEAD
 #define ROGUE LOCKFILE_PID_ERR_ROGUE_DELETION
 
 static void parent_locks(void)

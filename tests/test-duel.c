@@ -18,10 +18,10 @@
 /* Of so many runs: it does not end. */
 #define TIMEOUT_S 600
 
-#define PATH "x.pid"
+#define PATH     "x.pid"
 #define TAKEOVER PATH ".takeover"
-#define BUSY LOCKFILE_PID_ERR_BUSY
-#define ROGUE LOCKFILE_PID_ERR_ROGUE_DELETION
+#define BUSY     LOCKFILE_PID_ERR_BUSY
+#define ROGUE    LOCKFILE_PID_ERR_ROGUE_DELETION
 
 /* Actions of more calls than that do not end. */
 #define MAX_CALLS 500

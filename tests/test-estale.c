@@ -18,11 +18,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define PATH "x.pid"
-#define TAKEOVER PATH ".takeover"
-#define BUSY LOCKFILE_PID_ERR_BUSY
-#define DEAD LOCKFILE_PID_ERR_PROCESS_DEAD
-#define ROGUE LOCKFILE_PID_ERR_ROGUE_DELETION
+#define PATH         "x.pid"
+#define TAKEOVER     PATH ".takeover"
+#define BUSY         LOCKFILE_PID_ERR_BUSY
+#define DEAD         LOCKFILE_PID_ERR_PROCESS_DEAD
+#define ROGUE        LOCKFILE_PID_ERR_ROGUE_DELETION
 #define COUNT(table) (int)(sizeof(table) / sizeof((table)[0]))
 
 /* File systems of more than one host have no O_TMPFILE. */

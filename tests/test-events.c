@@ -16,7 +16,7 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
-#define ROUNDS 9
+#define ROUNDS  9
 #define SLOW_MS 900
 
 static bool is_readable(int fd, int timeout_ms)

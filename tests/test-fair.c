@@ -110,7 +110,7 @@ static const struct leaving {
 	const char *begin;
 	void (*leave)(struct holder *leaver, int64_t start);
 	int rounds;
-	int result; /* besides 0 */
+	int result;   /* besides 0 */
 	bool in_line; /* known to be there by its answer */
 } leavings[] = {
 	{ "timedlock 4", time_out, 1000, -ETIMEDOUT, false },

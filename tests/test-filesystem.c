@@ -23,13 +23,13 @@
 /* Each fills up at another step: the content, the inode, the name, the inode. */
 static const struct {
 	const char *type;
-	const char *size;               /* nearly the least that its mkfs makes */
+	const char *size; /* nearly the least that its mkfs makes */
 	const char *options;
 } images[] = {
 	{ "ext4", "4m", "-q" },
 	{ "xfs", "300m", "-q" },
 	{ "btrfs", "16m", "-q --mixed" },
-	{ "ext4", "4m", "-q -N 32" },   /* inodes, of which its own are 11 */
+	{ "ext4", "4m", "-q -N 32" }, /* inodes, of which its own are 11 */
 };
 
 /* Returns the exit status. */
@@ -65,8 +65,8 @@ static void make_image(int row)
 	if (run("command -v mkfs.%s >/dev/null", images[row].type) != 0)
 		SKIP("no mkfs.%s", images[row].type);
 	ck_assert_int_eq(run("truncate -s %s image && mkfs.%s %s image >/dev/null 2>&1",
-			     images[row].size, images[row].type, images[row].options),
-			 0);
+	                     images[row].size, images[row].type, images[row].options),
+	                 0);
 	ck_assert_int_eq(mkdir("m", 0755), 0);
 	mount_image("");
 }

@@ -24,9 +24,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#define PATH "x.pid"
-#define BUSY LOCKFILE_PID_ERR_BUSY
-#define DEAD LOCKFILE_PID_ERR_PROCESS_DEAD
+#define PATH    "x.pid"
+#define BUSY    LOCKFILE_PID_ERR_BUSY
+#define DEAD    LOCKFILE_PID_ERR_PROCESS_DEAD
 #define INVALID LOCKFILE_PID_ERR_INVALID_PID
 
 #define NS_PER_S 1000000000LL

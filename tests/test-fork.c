@@ -210,8 +210,7 @@ TEST_EACH(the_lock_dies_with_the_parent_while_a_child_lives, offspring)
 	int told[2];
 
 	/* these have a copy of the descriptor, that of exec for some moments more */
-	if (offspring[_i] == raw_clone || offspring[_i] == vfork_and_exec ||
-	    offspring[_i] == spawn)
+	if (offspring[_i] == raw_clone || offspring[_i] == vfork_and_exec || offspring[_i] == spawn)
 		skip_without_attributes();
 	ck_assert_int_eq(pipe2(told, O_CLOEXEC), 0);
 	parent = fork();

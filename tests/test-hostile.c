@@ -16,12 +16,12 @@
 #include <sys/wait.h>
 #include <sys/xattr.h>
 
-#define BUSY LOCKFILE_PID_ERR_BUSY
+#define BUSY    LOCKFILE_PID_ERR_BUSY
 #define INVALID LOCKFILE_PID_ERR_INVALID_PID
-#define DEAD LOCKFILE_PID_ERR_PROCESS_DEAD
-#define ROGUE LOCKFILE_PID_ERR_ROGUE_DELETION
+#define DEAD    LOCKFILE_PID_ERR_PROCESS_DEAD
+#define ROGUE   LOCKFILE_PID_ERR_ROGUE_DELETION
 
-#define TARGET PATH "-123"
+#define TARGET    PATH "-123"
 #define ATTRIBUTE "user.lockfile_pid"
 
 /* At PATH itself */

@@ -19,11 +19,11 @@
 #include <sys/stat.h>
 #include <sys/xattr.h>
 
-#define PATH "x.pid"
+#define PATH     "x.pid"
 #define TAKEOVER PATH ".takeover"
-#define BUSY LOCKFILE_PID_ERR_BUSY
-#define DEAD LOCKFILE_PID_ERR_PROCESS_DEAD
-#define ROGUE LOCKFILE_PID_ERR_ROGUE_DELETION
+#define BUSY     LOCKFILE_PID_ERR_BUSY
+#define DEAD     LOCKFILE_PID_ERR_PROCESS_DEAD
+#define ROGUE    LOCKFILE_PID_ERR_ROGUE_DELETION
 
 static const struct way {
 	int no_tmpfile;
@@ -544,7 +544,8 @@ TEST_EACH(free_leaks_no_descriptor, either)
 		close_of(PARENT);
 	before = family_do(PARENT, family_count_descriptors);
 	free_of(PARENT);
-	ck_assert_int_eq(family_do(PARENT, family_count_descriptors), before - (either[_i] ? 1 : 2));
+	ck_assert_int_eq(family_do(PARENT, family_count_descriptors),
+	                 before - (either[_i] ? 1 : 2));
 	end();
 }
 

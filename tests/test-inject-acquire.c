@@ -16,7 +16,7 @@
 
 #define TAKEOVER SCENE_PATH ".takeover"
 #define TARGET   SCENE_PATH "-1"
-#define NO_PID   4194304        /* which no process can have */
+#define NO_PID   4194304 /* which no process can have */
 #define NOON     INT64_C(43200000000000)
 #define HOUR     INT64_C(3600000000000)
 
@@ -194,12 +194,15 @@ static void acquired(int r)
 	ck_assert_int_eq(lockfile_pid_set_shared_locks(lock, 0), 0);
 }
 
-#define BUSY LOCKFILE_PID_ERR_BUSY
+#define BUSY  LOCKFILE_PID_ERR_BUSY
 #define ALIEN LOCKFILE_PID_ERR_INVALID_PID
-#define TRYLOCK(title, there, around, after, gives, rest)                                          \
-	{ .name = title, .function = "trylock", .prepare = there, .rules = around, .act = trylock, \
-	  .judge = after, .result = gives, .clean = rest }
+#define TRYLOCK(title, there, around, after, gives, rest)                                \
+	{                                                                                \
+		.name = title, .function = "trylock", .prepare = there, .rules = around, \
+		.act = trylock, .judge = after, .result = gives, .clean = rest           \
+	}
 
+/* clang-format off: a row a line */
 static const struct operation operations[] = {
 	TRYLOCK("free", NULL, NULL, acquired, 0, NULL),
 	TRYLOCK("held", scene_other_holds, NULL, outcome_busy, BUSY, NULL),
@@ -225,22 +228,41 @@ static const struct operation operations[] = {
 	TRYLOCK("inheritable", inheritable, NULL, acquired, 0, NULL),
 	TRYLOCK("inheritable, stale", inheritable_stale, NULL, acquired, 0, NULL),
 	TRYLOCK("owing a turn", owe_turn, clock_stands, acquired, 0, NULL),
-	{ .name = "stale, its PID is another's", .function = "trylock", .prepare = reused_pid,
-	  .act = trylock, .judge = acquired, .on_old_kernel = true },
-	{ .name = "free, the first of a process", .function = "trylock", .act = trylock,
-	  .prepare = make_lock_there, .judge = outcome_acquired, .in_child = true,
+	{ .name = "stale, its PID is another's",
+	  .function = "trylock",
+	  .prepare = reused_pid,
+	  .act = trylock,
+	  .judge = acquired,
+	  .on_old_kernel = true },
+	{ .name = "free, the first of a process",
+	  .function = "trylock",
+	  .act = trylock,
+	  .prepare = make_lock_there,
+	  .judge = outcome_acquired,
+	  .in_child = true,
 	  .from_scratch = true },
 };
+/* clang-format on */
 
 INJECT_EACH(failing_trylock_keeps_the_promises, operations)
 
 /* It has the lock already, and keeps it. */
 
+/* clang-format off: a row a line */
 static const struct operation again[] = {
-	{ .name = "trylock", .function = "trylock", .prepare = we_hold, .act = trylock,
-	  .judge = outcome_kept, .result = BUSY },
-	{ .name = "timedlock", .function = "timedlock", .prepare = we_hold, .act = lock_again,
-	  .judge = outcome_kept, .result = -EDEADLK },
+	{ .name = "trylock",
+	  .function = "trylock",
+	  .prepare = we_hold,
+	  .act = trylock,
+	  .judge = outcome_kept,
+	  .result = BUSY },
+	{ .name = "timedlock",
+	  .function = "timedlock",
+	  .prepare = we_hold,
+	  .act = lock_again,
+	  .judge = outcome_kept,
+	  .result = -EDEADLK },
 };
+/* clang-format on */
 
 INJECT_EACH(failing_lock_of_the_holder_keeps_the_promises, again)

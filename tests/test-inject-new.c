@@ -46,12 +46,23 @@ static void made(int r)
 	outcome_settled();
 }
 
+/* clang-format off: a row a line */
 static const struct operation operations[] = {
-	{ .name = "relative", .function = "new", .act = make_relative, .judge = made,
-	  .in_child = true, .from_scratch = true },
-	{ .name = "absolute", .function = "new", .prepare = tell_directory,
-	  .act = make_absolute, .judge = made, .in_child = true, .from_scratch = true },
+	{ .name = "relative",
+	  .function = "new",
+	  .act = make_relative,
+	  .judge = made,
+	  .in_child = true,
+	  .from_scratch = true },
+	{ .name = "absolute",
+	  .function = "new",
+	  .prepare = tell_directory,
+	  .act = make_absolute,
+	  .judge = made,
+	  .in_child = true,
+	  .from_scratch = true },
 };
+/* clang-format on */
 
 INJECT_EACH(failing_new_keeps_the_promises, operations)
 

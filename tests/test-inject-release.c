@@ -141,18 +141,28 @@ static void kept(int r)
 	ck_assert_int_eq(lockfile_pid_set_inheritable(lock, 0), 0);
 }
 
-#define UNLOCK(title, way)                                                                         \
-	{ .name = title, .function = "unlock", .prepare = way, .act = unlock, .judge = released }
-#define FREE(title, way, around, after)                                                            \
-	{ .name = title, .function = "free", .prepare = way, .rules = around, .act = give_back,    \
-	  .judge = after, .in_child = true }
-#define ADOPT(title, way)                                                                          \
-	{ .name = title, .function = "adopt", .prepare = way, .act = adopt,                        \
-	  .judge = outcome_adopted, .in_child = true }
-#define KEEP(title, which, what, gives)                                                            \
-	{ .name = title, .function = which, .prepare = hold, .act = what, .judge = kept,           \
-	  .result = gives }
+#define UNLOCK(title, way)                                                          \
+	{                                                                           \
+		.name = title, .function = "unlock", .prepare = way, .act = unlock, \
+		.judge = released                                                   \
+	}
+#define FREE(title, way, around, after)                                             \
+	{                                                                           \
+		.name = title, .function = "free", .prepare = way, .rules = around, \
+		.act = give_back, .judge = after, .in_child = true                  \
+	}
+#define ADOPT(title, way)                                                         \
+	{                                                                         \
+		.name = title, .function = "adopt", .prepare = way, .act = adopt, \
+		.judge = outcome_adopted, .in_child = true                        \
+	}
+#define KEEP(title, which, what, gives)                                                        \
+	{                                                                                      \
+		.name = title, .function = which, .prepare = hold, .act = what, .judge = kept, \
+		.result = gives                                                                \
+	}
 
+/* clang-format off: a row a line */
 static const struct operation releases[] = {
 	UNLOCK("simple", hold),
 	UNLOCK("without descriptor", hold_without_descriptor),
@@ -163,12 +173,14 @@ static const struct operation releases[] = {
 	UNLOCK("inheritable, and somebody waits", hold_inheritably_while_third_waits),
 	UNLOCK("the line is full", hold_while_the_line_is_full),
 };
+/* clang-format on */
 
 INJECT_EACH(failing_unlock_keeps_the_promises, releases)
 
 #define SOON outcome_let_go
 #define LATE outcome_let_go_in_the_end
 
+/* clang-format off: a row a line */
 static const struct operation frees[] = {
 	FREE("simple", hold, NULL, SOON),
 	FREE("without descriptor", hold_without_descriptor, NULL, LATE),
@@ -179,9 +191,11 @@ static const struct operation frees[] = {
 	FREE("inheritable, file stays", hold_inheritably, file_cannot_be_removed, LATE),
 	FREE("inheritable, and somebody waits", hold_inheritably_while_third_waits, NULL, SOON),
 };
+/* clang-format on */
 
 INJECT_EACH(failing_free_keeps_the_promises, frees)
 
+/* clang-format off: a row a line */
 static const struct operation looks[] = {
 	KEEP("verify", "verify", verify, 0),
 	KEEP("adopt by the holder", "adopt", adopt, 0),
@@ -189,12 +203,17 @@ static const struct operation looks[] = {
 	KEEP("set inheritable", "set_inheritable", set_inheritable, -EBUSY),
 	KEEP("set shared locks", "set_shared_locks", set_shared_locks, -EBUSY),
 	KEEP("fileno", "fileno", number, 0),
-	{ .name = "verify without descriptor", .function = "verify", .act = verify,
-	  .prepare = hold_without_descriptor, .judge = kept },
+	{ .name = "verify without descriptor",
+	  .function = "verify",
+	  .act = verify,
+	  .prepare = hold_without_descriptor,
+	  .judge = kept },
 };
+/* clang-format on */
 
 INJECT_EACH(failing_looks_of_the_holder_keep_the_promises, looks)
 
+/* clang-format off: a row a line */
 static const struct operation adoptions[] = {
 	ADOPT("parent lives", heir_of_the_living),
 	ADOPT("parent has let go", heir_of_who_let_go),
@@ -203,5 +222,6 @@ static const struct operation adoptions[] = {
 	ADOPT("without descriptor", heir_without_descriptor),
 	ADOPT("somebody waits", heir_while_third_waits),
 };
+/* clang-format on */
 
 INJECT_EACH(failing_adopt_keeps_the_promises, adoptions)

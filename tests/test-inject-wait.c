@@ -223,13 +223,18 @@ static void given_back(int r)
 	outcome_left(r);
 }
 
-#define LOCK(title, there, meanwhile)                                                              \
-	{ .name = title, .function = "lock", .prepare = there, .rules = meanwhile,                 \
-	  .act = wait_for_it, .judge = acquired, .waits = true }
-#define EVENTS(title, there, what)                                                                 \
-	{ .name = title, .function = "wait_continue", .prepare = there, .act = what,               \
-	  .judge = acquired, .waits = true }
+#define LOCK(title, there, meanwhile)                                                    \
+	{                                                                                \
+		.name = title, .function = "lock", .prepare = there, .rules = meanwhile, \
+		.act = wait_for_it, .judge = acquired, .waits = true                     \
+	}
+#define EVENTS(title, there, what)                                                         \
+	{                                                                                  \
+		.name = title, .function = "wait_continue", .prepare = there, .act = what, \
+		.judge = acquired, .waits = true                                           \
+	}
 
+/* clang-format off: a row a line */
 static const struct operation blocking[] = {
 	LOCK("released", scene_other_holds, released),
 	LOCK("released after a second", scene_other_holds, released_later),
@@ -240,36 +245,76 @@ static const struct operation blocking[] = {
 	LOCK("no line", scene_other_holds, no_line),
 	LOCK("open to others", held_where_others_may_wait, released),
 	LOCK("inheritable", inheritable_held, released),
-	{ .name = "another program's", .function = "lock", .prepare = another_program_holds,
-	  .rules = file_removed, .act = wait_for_it, .judge = acquired, .clean = remove_foreign,
+	{ .name = "another program's",
+	  .function = "lock",
+	  .prepare = another_program_holds,
+	  .rules = file_removed,
+	  .act = wait_for_it,
+	  .judge = acquired,
+	  .clean = remove_foreign,
 	  .waits = true },
-	{ .name = "too late", .function = "timedlock", .prepare = scene_other_holds,
-	  .rules = late, .act = wait_for_a_minute, .judge = outcome_busy,
+	{ .name = "too late",
+	  .function = "timedlock",
+	  .prepare = scene_other_holds,
+	  .rules = late,
+	  .act = wait_for_a_minute,
+	  .judge = outcome_busy,
 	  .result = -ETIMEDOUT },
-	{ .name = "just in time", .function = "timedlock", .prepare = scene_other_holds,
-	  .rules = released, .act = wait_for_a_minute, .judge = acquired, .waits = true },
+	{ .name = "just in time",
+	  .function = "timedlock",
+	  .prepare = scene_other_holds,
+	  .rules = released,
+	  .act = wait_for_a_minute,
+	  .judge = acquired,
+	  .waits = true },
 };
+/* clang-format on */
 
 INJECT_EACH(failing_lock_keeps_the_promises, blocking)
 
+/* clang-format off: a row a line */
 static const struct operation polling[] = {
 	EVENTS("released", scene_other_holds, poll_until_released),
 	EVENTS("killed", scene_mortal_holds, poll_until_killed),
 	EVENTS("third before us", scene_holds_and_third_waits, poll_until_released),
-	{ .name = "begin", .function = "wait_begin", .prepare = scene_other_holds, .act = begin,
-	  .judge = in_line_or_not, .result = BUSY },
-	{ .name = "continue", .function = "wait_continue", .prepare = in_line, .act = go_on,
-	  .judge = in_line_or_not, .result = BUSY },
-	{ .name = "continue, released", .function = "wait_continue", .prepare = let_go_in_line,
-	  .act = go_on, .judge = in_line_or_not },
-	{ .name = "cancel", .function = "wait_cancel", .prepare = in_line, .act = cancel,
+	{ .name = "begin",
+	  .function = "wait_begin",
+	  .prepare = scene_other_holds,
+	  .act = begin,
+	  .judge = in_line_or_not,
+	  .result = BUSY },
+	{ .name = "continue",
+	  .function = "wait_continue",
+	  .prepare = in_line,
+	  .act = go_on,
+	  .judge = in_line_or_not,
+	  .result = BUSY },
+	{ .name = "continue, released",
+	  .function = "wait_continue",
+	  .prepare = let_go_in_line,
+	  .act = go_on,
+	  .judge = in_line_or_not },
+	{ .name = "cancel",
+	  .function = "wait_cancel",
+	  .prepare = in_line,
+	  .act = cancel,
 	  .judge = outcome_left },
-	{ .name = "cancel, second in line", .function = "wait_cancel", .prepare = second_in_line,
-	  .act = cancel, .judge = outcome_left },
-	{ .name = "cancel, released", .function = "wait_cancel", .prepare = let_go_in_line,
-	  .act = cancel, .judge = outcome_left },
-	{ .name = "free", .function = "free", .prepare = in_line, .act = give_back,
+	{ .name = "cancel, second in line",
+	  .function = "wait_cancel",
+	  .prepare = second_in_line,
+	  .act = cancel,
+	  .judge = outcome_left },
+	{ .name = "cancel, released",
+	  .function = "wait_cancel",
+	  .prepare = let_go_in_line,
+	  .act = cancel,
+	  .judge = outcome_left },
+	{ .name = "free",
+	  .function = "free",
+	  .prepare = in_line,
+	  .act = give_back,
 	  .judge = given_back },
 };
+/* clang-format on */
 
 INJECT_EACH(failing_steps_of_an_event_loop_keep_the_promises, polling)

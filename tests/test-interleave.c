@@ -29,10 +29,10 @@
 /* Of so many runs: it does not end. */
 #define TIMEOUT_S 600
 
-#define PATH "x.pid"
+#define PATH     "x.pid"
 #define TAKEOVER PATH ".takeover"
-#define BUSY LOCKFILE_PID_ERR_BUSY
-#define NEVER (-1)
+#define BUSY     LOCKFILE_PID_ERR_BUSY
+#define NEVER    (-1)
 
 /* Attempts of more calls than that do not end. */
 #define MAX_CALLS 500

@@ -24,9 +24,9 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#define PATH "x.pid"
+#define PATH     "x.pid"
 #define TAKEOVER PATH ".takeover"
-#define BUSY LOCKFILE_PID_ERR_BUSY
+#define BUSY     LOCKFILE_PID_ERR_BUSY
 
 /* With O_TMPFILE, and without; and which open(2) is that of the leftover. */
 static const struct {

@@ -43,7 +43,7 @@ static void pile_up(void)
 	ck_assert_int_eq(mkdir("new/work", 0755), 0);
 	ck_assert_int_eq(mkdir("all", 0755), 0);
 	if (mount("none", "all", "overlay", 0,
-		  "lowerdir=lower,upperdir=new/upper,workdir=new/work") < 0) {
+	          "lowerdir=lower,upperdir=new/upper,workdir=new/work") < 0) {
 		ck_assert(errno == ENODEV || errno == EPERM || errno == EINVAL);
 		rmdir("all");
 		unmount("new");
@@ -75,9 +75,10 @@ static void end(void)
 static const struct {
 	const struct container *a, *b;
 } pairs[] = {
-	{ &host, &host }, { &host_before, &host_before }, { &host, &host_before },
-	{ &host_before, &host }, { &host, &pod }, { &pod, &host }, { &pod, &pod },
-	{ &pod_before, &pod_before },
+	{ &host, &host },        { &host_before, &host_before },
+	{ &host, &host_before }, { &host_before, &host },
+	{ &host, &pod },         { &pod, &host },
+	{ &pod, &pod },          { &pod_before, &pod_before },
 };
 
 TEST_EACH(a_lock_is_one_for_all_who_share_the_overlay, pairs)

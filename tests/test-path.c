@@ -24,12 +24,12 @@ static bool fails(void)
 	return true;
 }
 
-#define WRAP(type, name, parameters, arguments)                             \
-	type __real_##name parameters;                                      \
-	type __wrap_##name parameters;                                      \
-	type __wrap_##name parameters                                       \
-	{                                                                   \
-		return fails() ? NULL : __real_##name arguments;            \
+#define WRAP(type, name, parameters, arguments)                  \
+	type __real_##name parameters;                           \
+	type __wrap_##name parameters;                           \
+	type __wrap_##name parameters                            \
+	{                                                        \
+		return fails() ? NULL : __real_##name arguments; \
 	}
 
 WRAP(void *, malloc, (size_t size), (size))
@@ -87,7 +87,9 @@ TEST(name_leads_to_one_inode_of_one_device)
 
 static const struct {
 	int error, result;
-} looks[] = { { ENOENT, 0 }, { ESTALE, 0 }, { EIO, -EIO }, { EACCES, -EACCES }, { ENOTDIR, -ENOTDIR } };
+} looks[] = {
+	{ ENOENT, 0 }, { ESTALE, 0 }, { EIO, -EIO }, { EACCES, -EACCES }, { ENOTDIR, -ENOTDIR }
+};
 
 TEST_EACH(what_was_removed_is_not_there_and_what_cannot_be_seen_may_be, looks)
 {

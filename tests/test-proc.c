@@ -62,8 +62,8 @@ static const char status[] = "Name:\tTgid:\t1\nTgidOther:\t2\nAll Tgid:\t3\nTgid
 static const struct {
 	const char *name, *value;
 } fields[] = {
-	{ "Tgid", "4\nPid:\t5\n" }, { "Pid", "5\n" }, { "Tg", NULL },
-	{ "gid", NULL },            { "Name", NULL }, /* the first line is not looked at */
+	{ "Tgid", "4\nPid:\t5\n" }, { "Pid", "5\n" }, { "Tg", NULL }, { "gid", NULL },
+	{ "Name", NULL }, /* the first line is not looked at */
 };
 
 TEST_EACH(field_is_that_of_its_whole_name_at_the_start_of_a_line, fields)

@@ -278,7 +278,8 @@ static void check_forked(void *argument)
 	struct owner self;
 
 	for (int i = 0; i < 3; i++) {
-		if (expected->files[i].descriptor.fd != -1 || pidfile_is_of_process(&expected->files[i]))
+		if (expected->files[i].descriptor.fd != -1 ||
+		    pidfile_is_of_process(&expected->files[i]))
 			_exit(10 + i);
 		if (pidfile_find_nonce(expected->files[i].nonce))
 			_exit(20 + i);

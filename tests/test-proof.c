@@ -19,7 +19,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define NAME "x.pid"
+#define NAME         "x.pid"
 #define COUNT(table) (sizeof(table) / sizeof((table)[0]))
 
 /* The two ways to make one. */

@@ -19,26 +19,25 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define PATH "x.pid"
+#define PATH     "x.pid"
 #define TAKEOVER PATH ".takeover"
-#define BUSY LOCKFILE_PID_ERR_BUSY
+#define BUSY     LOCKFILE_PID_ERR_BUSY
 
 /*
  * Moved by a rename that does not replace; where that is not known, over a
  * placeholder.  The call that only one of many can make with success.
  */
 #define PLACEHOLDER "sys_openat", 7
+/* clang-format off: a row a line */
 static const struct {
 	int rename_result;
 	const char *call;
 	int nth;
 } ways[] = {
-	{ 0, "sys_rename_noreplace", 1 },
-	{ -EINVAL, PLACEHOLDER },
-	{ -ENOSYS, PLACEHOLDER },
-	{ -EPERM, PLACEHOLDER },
-	{ -EOPNOTSUPP, PLACEHOLDER },
+	{ 0, "sys_rename_noreplace", 1 }, { -EINVAL, PLACEHOLDER },     { -ENOSYS, PLACEHOLDER },
+	{ -EPERM, PLACEHOLDER },          { -EOPNOTSUPP, PLACEHOLDER },
 };
+/* clang-format on */
 
 static struct lockfile_pid *begin(int way)
 {

@@ -754,8 +754,9 @@ static void gone(struct queue *queue)
 }
 
 static void (*const news[])(struct queue *) = {
-	another_inode, another_second, another_nanosecond, unlocked_before, foreign_before,
-	unreadable,    unlocked,       unlockable,         gone,
+	another_inode,   another_second, another_nanosecond,
+	unlocked_before, foreign_before, unreadable,
+	unlocked,        unlockable,     gone,
 };
 
 TEST_EACH(a_look_without_a_wake_up_sees_each_change, news)
@@ -1062,21 +1063,19 @@ TEST(a_line_of_another_user_in_a_sticky_directory_is_not_used)
 #define US   12345
 #define THEM 12346
 
+/* clang-format off: a row a line */
 static const struct {
 	uid_t fifo, dir;
 	mode_t mode;
 	bool stands;
 } standings[] = {
-	{ US, 0, 01777, true },     /* ours */
-	{ US, THEM, 01777, true },
-	{ THEM, THEM, 0777, true }, /* we can remove it, */
-	{ 0, 0, 0777, true },
-	{ THEM, US, 01777, true },  /* even here */
-	{ 0, US, 01777, true },
-	{ THEM, THEM, 01777, false },
-	{ THEM, 0, 01777, false },
-	{ 0, 0, 01777, false },
+	{ US, 0, 01777, true },                                /* ours */
+	{ US, THEM, 01777, true }, { THEM, THEM, 0777, true }, /* we can remove it, */
+	{ 0, 0, 0777, true },      { THEM, US, 01777, true },  /* even here */
+	{ 0, US, 01777, true },    { THEM, THEM, 01777, false },
+	{ THEM, 0, 01777, false }, { 0, 0, 01777, false },
 };
+/* clang-format on */
 
 static struct lockfile_pid *lay_line(int row)
 {
@@ -1184,7 +1183,7 @@ static const struct {
 } homes[] = {
 	{ 0755, USER, USER, 0600 }, { 0700, USER, USER, 0600 },  { 0775, USER, USER, 0660 },
 	{ 0777, USER, USER, 0666 }, { 01755, USER, 0, 0600 },    { 01777, USER, 0, 0666 },
-	{ 0755, 0, 0, 0600 },       { 02755, USER, USER, 0600 },  { 0703, 0, 0, 0606 },
+	{ 0755, 0, 0, 0600 },       { 02755, USER, USER, 0600 }, { 0703, 0, 0, 0606 },
 };
 
 TEST_EACH(the_line_that_root_makes_is_of_whose_directory_it_is, homes)

@@ -18,15 +18,15 @@
 
 /* In each way; the first three from each start by a crew of each size. */
 #define ACQUISITIONS 500U
-#define KILLS        40U        /* among these, at least */
+#define KILLS        40U /* among these, at least */
 #define ROUNDS       100U
 #define SHORT_LIVED  5000U
-#define POINTS       400U       /* of time to kill at */
+#define POINTS       400U /* of time to kill at */
 #define TIMEOUT_S    300U
 /* The first one should do. */
-#define NAIVE_RACES  100
+#define NAIVE_RACES 100
 
-#define RACE(name) TEST_WITHIN(name, volume(TIMEOUT_S))
+#define RACE(name)          TEST_WITHIN(name, volume(TIMEOUT_S))
 #define RACE_EACH_WAY(name) TEST_FULL(name, WAYS, volume(TIMEOUT_S))
 
 static const unsigned int crew_sizes[] = { 8, 32 };
@@ -53,7 +53,7 @@ static void compete(struct race *race, uint32_t number)
 			race_unlock(race, handle, below(race, 16) == 0);
 		} else {
 			race_expect(race, waits ? "lock" : "trylock", r,
-				    waits ? 0 : LOCKFILE_PID_ERR_BUSY);
+			            waits ? 0 : LOCKFILE_PID_ERR_BUSY);
 		}
 		if (below(race, 2) == 0)
 			nap(below(race, 100 * US));
@@ -104,7 +104,7 @@ static int64_t end_of_patience(void)
 }
 
 static void race_with_kills(const struct locker *locker, enum way way, unsigned int size,
-			    enum start start, struct findings *ret)
+                            enum start start, struct findings *ret)
 {
 	unsigned int goal = volume(ACQUISITIONS), before = 0, stays = 0;
 	int64_t deadline = end_of_patience();
@@ -132,7 +132,7 @@ RACE_EACH_WAY(contenders_killed_at_any_time_never_hold_together)
 	for (int i = 0; i < 2; i++)
 		for (int start = FRESH; start < STARTS; start++) {
 			race_with_kills(&library_locker, (enum way)_i, crew_sizes[i],
-					(enum start)start, &found);
+			                (enum start)start, &found);
 			expect_no_overlap(&found);
 		}
 }
@@ -196,7 +196,7 @@ static void takeover_round(struct race *race, enum start start)
 }
 
 static void takeovers(const struct locker *locker, enum way way, unsigned int size,
-		      enum start start, struct findings *ret)
+                      enum start start, struct findings *ret)
 {
 	struct race race;
 
@@ -217,7 +217,7 @@ RACE_EACH_WAY(of_those_who_take_over_a_stale_file_exactly_one_wins)
 	for (int i = 0; i < 2; i++)
 		for (int start = FRESH; start < STARTS; start++) {
 			takeovers(&library_locker, (enum way)_i, crew_sizes[i], (enum start)start,
-				  &found);
+			          &found);
 			expect_no_overlap(&found);
 		}
 }
@@ -225,7 +225,7 @@ RACE_EACH_WAY(of_those_who_take_over_a_stale_file_exactly_one_wins)
 /* Short-lived processes: nobody dies, but each ends as soon as it has unlocked. */
 
 static void short_lived_race(const struct locker *locker, enum way way, unsigned int count,
-			     struct findings *ret)
+                             struct findings *ret)
 {
 	struct race race;
 

@@ -24,10 +24,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define PATH "x.pid"
+#define PATH     "x.pid"
 #define TAKEOVER PATH ".takeover"
-#define BUSY LOCKFILE_PID_ERR_BUSY
-#define ROGUE LOCKFILE_PID_ERR_ROGUE_DELETION
+#define BUSY     LOCKFILE_PID_ERR_BUSY
+#define ROGUE    LOCKFILE_PID_ERR_ROGUE_DELETION
 
 /* With the descriptor or without; with O_TMPFILE or without; inheritable or not. */
 static const struct way {
@@ -35,9 +35,8 @@ static const struct way {
 	int no_tmpfile;
 	bool inheritable;
 } ways[] = {
-	{ false, 0, false },         { true, 0, false },
-	{ false, EOPNOTSUPP, false }, { true, EOPNOTSUPP, false },
-	{ false, 0, true },          { true, 0, true },
+	{ false, 0, false },         { true, 0, false },         { false, EOPNOTSUPP, false },
+	{ true, EOPNOTSUPP, false }, { false, 0, true },         { true, 0, true },
 	{ false, EOPNOTSUPP, true }, { true, EOPNOTSUPP, true },
 };
 #define WAYS (int)(sizeof(ways) / sizeof(ways[0]))

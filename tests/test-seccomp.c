@@ -17,8 +17,11 @@
 #include <sys/wait.h>
 #include <sys/xattr.h>
 
-#define EITHER_ERROR(refuse) \
-	{ .furnish = { { refuse, EPERM } } }, { .furnish = { { refuse, ENOSYS } } }
+#define EITHER_ERROR(refuse)                      \
+	{ .furnish = { { refuse, EPERM } } },     \
+	{                                         \
+		.furnish = { { refuse, ENOSYS } } \
+	}
 
 static const struct container free_world = { .user = 0 };
 
@@ -165,7 +168,7 @@ static const struct {
 TEST_EACH(what_is_held_is_busy_to_who_may_not_set_attributes, attributes)
 {
 	struct pair pair = { holder_start("x.pid"),
-			     container_start(&attributes[_i].sandbox, "x.pid") };
+		             container_start(&attributes[_i].sandbox, "x.pid") };
 
 	ck_assert_int_eq(holder_do(&pair.a, "trylock"), 0);
 	ck_assert_int_eq(holder_do(&pair.b, "trylock"), LOCKFILE_PID_ERR_BUSY);

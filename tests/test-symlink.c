@@ -20,10 +20,10 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
-#define PATH "x.pid"
-#define TARGET "x.pid-123"
-#define BUSY LOCKFILE_PID_ERR_BUSY
-#define DEAD LOCKFILE_PID_ERR_PROCESS_DEAD
+#define PATH    "x.pid"
+#define TARGET  "x.pid-123"
+#define BUSY    LOCKFILE_PID_ERR_BUSY
+#define DEAD    LOCKFILE_PID_ERR_PROCESS_DEAD
 #define INVALID LOCKFILE_PID_ERR_INVALID_PID
 
 static struct lockfile_pid *new_lock(const char *path)
@@ -90,9 +90,9 @@ static const struct {
 static const char *in_form(enum form form, const char *name, char text[256])
 {
 	snprintf(text, 256, "%s%s%s",
-	         form == PLAIN      ? ""
-	         : form == AS_GIVEN ? "./"
-	                            : test_dir,
+	         form == PLAIN    ? "" :
+	         form == AS_GIVEN ? "./" :
+	                            test_dir,
 	         form == ABSOLUTE ? "/" : "", name);
 	return text;
 }
@@ -293,7 +293,7 @@ static const struct {
 	const char *call;
 	int nth, error;
 } look_failures[] = {
-	{ "sys_openat", 2, EMFILE }, { "sys_fstat", 1, EIO },    { "sys_readlinkat", 1, EIO },
+	{ "sys_openat", 2, EMFILE }, { "sys_fstat", 1, EIO },     { "sys_readlinkat", 1, EIO },
 	{ "sys_fstatat", 2, EIO },   { "sys_openat", 3, EMFILE }, { "sys_fstat", 2, EIO },
 };
 
@@ -559,9 +559,8 @@ static const struct {
 	const char *call;
 	int nth;
 } link_calls[] = {
-	{ "sys_fstatat", 1 },    { "sys_openat", 2 },  { "sys_fstat", 1 },
-	{ "sys_readlinkat", 1 }, { "sys_fstatat", 2 }, { "sys_openat", 3 },
-	{ "sys_fstat", 2 },
+	{ "sys_fstatat", 1 }, { "sys_openat", 2 }, { "sys_fstat", 1 }, { "sys_readlinkat", 1 },
+	{ "sys_fstatat", 2 }, { "sys_openat", 3 }, { "sys_fstat", 2 },
 };
 
 TEST_EACH(failure_to_look_at_a_link_is_told, link_calls)

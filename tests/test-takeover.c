@@ -22,10 +22,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define PATH "x.pid"
+#define PATH     "x.pid"
 #define TAKEOVER PATH ".takeover"
-#define BUSY LOCKFILE_PID_ERR_BUSY
-#define INVALID LOCKFILE_PID_ERR_INVALID_PID
+#define BUSY     LOCKFILE_PID_ERR_BUSY
+#define INVALID  LOCKFILE_PID_ERR_INVALID_PID
 
 /* The candidate has no name at first, or that of the takeover. */
 static const int ways[] = { 0, EOPNOTSUPP, EISDIR, EINVAL, ENOSYS, EPERM, EACCES };

@@ -68,7 +68,7 @@ static const struct way {
 } ways[] = { { lockfile_pid_lock, 20 }, { lock_by_trying, 100 }, { lock_by_events, 20 } };
 
 static const struct way *way;
-static int inside; /* atomic */
+static int inside;  /* atomic */
 static int counter; /* protected by the lock alone */
 
 static void *take_turns(void *path)

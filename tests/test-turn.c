@@ -10,7 +10,7 @@
 #include <lockfile-pid.h>
 #include <pthread.h>
 
-#define BUSY LOCKFILE_PID_ERR_BUSY
+#define BUSY      LOCKFILE_PID_ERR_BUSY
 #define NS_PER_MS 1000000LL
 
 /* How long a turn is, when it is owed no more, and how long none is offered after one in vain. */

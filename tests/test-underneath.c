@@ -19,7 +19,7 @@
 #include <sys/wait.h>
 
 #define PATH "x.pid"
-#define OWN "own"
+#define OWN  "own"
 
 static struct stat own_before;
 static int numbers[2];

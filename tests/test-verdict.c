@@ -25,7 +25,7 @@
 #define BUSY LOCKFILE_PID_ERR_BUSY
 #define DEAD LOCKFILE_PID_ERR_PROCESS_DEAD
 
-#define NFS 0x6969UL
+#define NFS  0x6969UL
 #define FUSE 0x65735546UL
 #define CIFS 0xff534d42UL
 #define EXT4 0xef53UL
@@ -211,8 +211,10 @@ static struct lockfile_pid *new_lock(void)
 static void assert_disturbs_nobody(void)
 {
 	static const char *const calls[] = {
-		"sys_write_lock", "sys_flock",  "sys_unlinkat", "sys_rename",    "sys_link_fd",
-		"sys_rename_noreplace", "sys_fchmod", "sys_pwrite", "sys_fsetxattr", "sys_ftruncate",
+		"sys_write_lock", "sys_flock",   "sys_unlinkat",
+		"sys_rename",     "sys_link_fd", "sys_rename_noreplace",
+		"sys_fchmod",     "sys_pwrite",  "sys_fsetxattr",
+		"sys_ftruncate",
 	};
 
 	for (size_t i = 0; i < sizeof(calls) / sizeof(calls[0]); i++)

@@ -8,7 +8,7 @@
 #include "common.h"
 
 #define ATTACKER 65533
-#define VICTIM 65534
+#define VICTIM   65534
 
 /* Does it as that user, in a child that ends; in there REQUIRE() is for assertions (world.h). */
 void as_user(uid_t user, void (*f)(const char *), const char *argument);

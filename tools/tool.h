@@ -66,7 +66,7 @@ enum report {
 int wait_for_lock(struct lockfile_pid *lock, long long timeout_ms, enum report report);
 
 /* command.c: the command that runs under the lock; both return its exit status */
-#define COMMAND_LOOK_MS 1000 /* how often a lock that must not be lost is looked at */
+#define COMMAND_LOOK_MS  1000 /* how often a lock that must not be lost is looked at */
 #define COMMAND_GRACE_MS 5000 /* from SIGTERM to SIGKILL when it is */
 int command_become(char **argv);
 int command_run(char **argv, const struct signals *signals, const struct lockfile_pid *watched,

@@ -16,7 +16,7 @@
 #include <stdio.h>
 #include <sys/epoll.h>
 
-#define LOOK_MS 1000
+#define LOOK_MS  1000
 #define FIRST_MS 1000
 #define AGAIN_MS 5000 /* and then at twice the time, each time */
 
@@ -26,7 +26,7 @@ struct wait {
 	long long start;
 	long long end;
 	long long look; /* at the holder, who may be another */
-	long long due; /* of the next message */
+	long long due;  /* of the next message */
 	int said;
 	pid_t holder; /* as last said */
 };
