@@ -61,10 +61,11 @@
  *	WITHDRAW_CLOSED		close the candidate before its name is removed: it takes
  *				three processes, of more than one life, to fail
  *
- * Bounded: the processes, and their lives with LIVES only; a holder has at most one lock, and one handle; a child
- * does not fork before it adopts.  Not modelled: the line of waiters (queue.pml;
- * locking does not depend on it), names changed by hand, other users, foreign lock
- * files, read locks, stray copies of descriptors, failing calls, networks.
+ * Bounded: the processes, and their lives with LIVES only; a holder has at most one
+ * lock, and one handle; a child does not fork before it adopts.  Not modelled: the
+ * line of waiters (queue.pml; locking does not depend on it), names changed by hand,
+ * other users, foreign lock files, read locks, stray copies of descriptors, failing
+ * calls, networks.
  */
 #ifndef PROCESSES
 #define PROCESSES 2
