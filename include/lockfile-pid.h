@@ -62,12 +62,16 @@
  * Functions that can fail return 0 on success and a negative number otherwise:
  * one of enum lockfile_pid_error, or the negative errno value of the system
  * call that failed.  Out-parameters are written on success only; for
- * lockfile_pid_check() see there.  A NULL where an argument is required gives
- * -EINVAL.  Errors that nearly every call can meet are listed here once:
+ * lockfile_pid_check() see there.  Errors that nearly every call can meet, "the
+ * general ones", are listed here once:
  *
- *	-ENOENT, -ENOTDIR, -ELOOP, -EACCES	the directory part of the path
+ *	-ENOENT, -ENOTDIR, -ELOOP, -EACCES,	the directory part of the path
+ *	-ENAMETOOLONG
  *	-EROFS, -ENOSPC, -EDQUOT, -EIO		the file system
  *	-ENOMEM, -EMFILE, -ENFILE, -ENOLCK	the system's tables are full
+ *	-EINTR					a signal handler interrupted a
+ *						system call, which network and
+ *						FUSE file systems let it do
  *	-ENOTSUP				there are no open file
  *						description locks here
  *	-EINVAL					a required argument is NULL
@@ -140,7 +144,8 @@
  *   does, the lock stays ours while the process lives, and a number that has
  *   been given to another file since is neither closed nor written.  A handle in
  *   line needs its descriptors.
- * - A signal handler that interrupts a function of the library must not fork.
+ * - A signal handler that interrupts a function of the library must neither fork
+ *   nor call another, but for lockfile_pid_strerror() and _version().
  * - One thread at a time uses one handle; different handles are independent,
  *   and exclude each other as processes do.
  * - The library starts no threads, installs no signal handlers, reads no
@@ -218,7 +223,7 @@ enum lockfile_pid_error {
  *
  * Nothing is opened or created yet, and the directory need not exist.
  *
- * Errors: -EINVAL: @path is empty, or its last component is empty, "." or "..",
+ * Errors: -EINVAL: an argument is NULL; @path is empty, or its last component is empty, "." or "..",
  * or ends in ".queue" or ".takeover", which are the library's own names beside
  * a lock file; -ENAMETOOLONG: there is no room for these names (NAME_MAX);
  * -ENOMEM; for a relative @path those of getcwd(3), -ENOENT and -EACCES.
@@ -231,6 +236,8 @@ int lockfile_pid_new(struct lockfile_pid **ret_lock, const char *path);
 /**
  * lockfile_pid_free - give a handle back, and the lock if it is held
  * @lock: the handle, or NULL
+ *
+ * A handle in line leaves it.
  *
  * A lock file that is held and cannot be removed (say, privileges were dropped)
  * is emptied through its descriptor instead, so that the next contender can
@@ -267,8 +274,8 @@ const char *lockfile_pid_path(const struct lockfile_pid *lock);
  * Who cannot read the lock file still sees that the lock is held.  Who can
  * write it can break it.
  *
- * Errors: -EINVAL: bits outside 0777, or without 0600; -EBUSY: the handle holds
- * the lock, or is in line.
+ * Errors: -EINVAL: @lock is NULL; bits outside 0777, or without 0600; -EBUSY: the
+ * handle holds the lock, or is in line.
  *
  * Since: 0.1
  */
@@ -284,7 +291,8 @@ int lockfile_pid_set_mode(struct lockfile_pid *lock, unsigned int mode);
  * In a child that has inherited a lock this is about the lock file that
  * lockfile_pid_adopt() makes, not about the permission to call it.
  *
- * Errors: -EBUSY: the handle holds the lock, or is in line.
+ * Errors: -EINVAL: @lock is NULL; -EBUSY: the handle holds the lock, or is in
+ * line.
  *
  * Since: 0.1
  */
@@ -305,7 +313,8 @@ int lockfile_pid_set_inheritable(struct lockfile_pid *lock, int inheritable);
  * be removed by hand after a host has crashed.  Files on local file systems are
  * not affected.
  *
- * Errors: -EBUSY: the handle holds the lock, or is in line.
+ * Errors: -EINVAL: @lock is NULL; -EBUSY: the handle holds the lock, or is in
+ * line.
  *
  * Since: 0.1
  */
@@ -329,9 +338,7 @@ int lockfile_pid_set_shared_locks(struct lockfile_pid *lock, int shared);
  * at the path is no lock file and is left alone: not a regular file, or over
  * 64 bytes without a valid PID, or over 4 KiB; -EPERM: a stale file that we
  * may not replace (another user's, in a sticky directory); -ENOTEMPTY:
- * PATH.takeover is a directory that is in use;
- * -EINTR: a system call was interrupted by a signal handler; and the general
- * ones.
+ * PATH.takeover is a directory that is in use; and the general ones.
  *
  * Since: 0.1
  */
@@ -360,7 +367,8 @@ int lockfile_pid_lock(struct lockfile_pid *lock);
  * @timeout_ms: milliseconds as in poll(2), on the monotonic clock: negative
  *	waits for ever, 0 is lockfile_pid_trylock()
  *
- * Errors: those of lockfile_pid_lock(); -ETIMEDOUT: the time is over.
+ * Errors: those of lockfile_pid_lock(); -ETIMEDOUT: the time is over;
+ * LOCKFILE_PID_ERR_BUSY: @timeout_ms is 0, and somebody holds the lock.
  *
  * Since: 0.1
  */
@@ -375,12 +383,12 @@ int lockfile_pid_timedlock(struct lockfile_pid *lock, int timeout_ms);
  * removed or replaced the file or changed its content, another process took
  * the lock, or nobody did; nothing of anybody else's is deleted, and the
  * handle holds nothing now; -EINPROGRESS: the handle is in line.  After any
- * other error the handle still holds the lock:
- * -EACCES, -EPERM, -EROFS, -EIO of unlink(2) and open(2); -EMFILE, -ENFILE,
- * -ENOMEM.  If the lock is inheritable, or our descriptors were closed
- * underneath, a file has to be made beside it for a moment, with all errors of
- * lockfile_pid_trylock(), and -EAGAIN: another process has kept the right to do
- * so for a second.
+ * other error the handle still holds the lock: -EACCES, -EPERM, -EROFS: the file
+ * may not be removed (say, privileges were dropped).  If the lock is inheritable,
+ * or our descriptors were closed underneath, a file has to be made beside it for a
+ * moment; then there are -EAGAIN: another process has kept the right to do so for
+ * a second; and -ENOTEMPTY: PATH.takeover is a directory that is in use.  And the
+ * general ones.
  *
  * Since: 0.1
  */
@@ -405,7 +413,7 @@ void lockfile_pid_must_unlock(struct lockfile_pid *lock);
  * Returns: 0: the file at the path is ours, unchanged.
  *
  * Errors: LOCKFILE_PID_ERR_ROGUE_DELETION: it is not, or the handle does not
- * hold; a negative errno where the path could not be looked at.
+ * hold; and the general ones, where the path could not be looked at.
  *
  * Since: 0.1
  */
@@ -474,8 +482,8 @@ int lockfile_pid_adopt(struct lockfile_pid *lock);
  * do not close or write it, nor move its file offset, by which the library
  * knows it again (pread(2) does not).
  *
- * Errors: -EBADF: the lock is not held, or the descriptor was closed
- * underneath.
+ * Errors: -EBADF: the lock is not held, or the descriptor was closed underneath;
+ * -EINVAL: @lock is NULL.
  *
  * Since: 0.1
  */
@@ -497,9 +505,9 @@ int lockfile_pid_fileno(const struct lockfile_pid *lock);
  * Leave the line by lockfile_pid_wait_cancel(), say when a time-out of your own
  * is over.
  *
- * Errors: LOCKFILE_PID_ERR_BUSY: not ours yet, we stand in line now; all others
- * mean that we do not: those of lockfile_pid_lock() except -EINTR;
- * -EINPROGRESS: the handle is in line already.
+ * Errors: LOCKFILE_PID_ERR_BUSY: not ours yet, we stand in line now;
+ * -EINPROGRESS: the handle is in line already; and those of lockfile_pid_lock(),
+ * which mean that we are not in line.
  *
  * Since: 0.1
  */
@@ -516,7 +524,7 @@ int lockfile_pid_wait_begin(struct lockfile_pid *lock);
  * may sleep on it by epoll_wait(2), and then a release wakes only the first in
  * line; of those that poll it, or nest it in another, all wake, in no order.
  *
- * Errors: -EBADF: not in line.
+ * Errors: -EBADF: not in line; -EINVAL: @lock is NULL.
  *
  * Since: 0.1
  */
@@ -527,8 +535,9 @@ int lockfile_pid_wait_fd(const struct lockfile_pid *lock);
  * lockfile_pid_wait_continue - try again to take the lock
  * @lock: the handle, in line
  *
- * Errors: LOCKFILE_PID_ERR_BUSY: go on polling; all others mean that the line
- * was left: those of lockfile_pid_wait_begin(); -EINVAL: it was not in line.
+ * Errors: LOCKFILE_PID_ERR_BUSY: go on polling; -EINVAL: the handle was not in
+ * line; and those of lockfile_pid_wait_begin() except -EINPROGRESS and -EDEADLK,
+ * which mean that the line was left.
  *
  * Since: 0.1
  */
