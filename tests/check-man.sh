@@ -210,6 +210,38 @@ names_the_errors_of_the_header()
 	same "$tmp/header" "$tmp/page"
 }
 
+# Those that tests take for documented.  It leaves out what is general.
+documented_errors()
+{
+	awk '
+	$1 == "#define" && $3 ~ /^LOCKFILE_PID_ERR_/ { full[$2] = $3 }
+	/^} table/ { inside = 1 }
+	/^};/ { inside = 0 }
+	inside {
+		n = split($0, word, /[{}, \t]+/)
+		for (i = 1; i <= n; i++) {
+			if (gsub(/"/, "", word[i]))
+				name = "lockfile_pid_" word[i]
+			else if (word[i] in full)
+				print name, full[word[i]]
+			else if (word[i] ~ /^-E/)
+				print name, word[i]
+		}
+	}' "$top_srcdir/tests/documented.c" | sort
+}
+
+has_the_errors_that_tests_expect()
+{
+	documented_errors >"$tmp/documented"
+	awk 'NR == FNR && $1 == "general" { general[$2] }
+		NR != FNR && !($2 in general)' "$tmp/header" "$tmp/header" >"$tmp/own"
+	comm -23 "$tmp/documented" "$tmp/header" >"$tmp/surplus"
+	comm -23 "$tmp/own" "$tmp/documented" >"$tmp/missing"
+	sed 's/$/ is unknown to the tests/' "$tmp/missing"
+	sed 's/$/ is not in the header/' "$tmp/surplus"
+	[ -s "$tmp/own" ] && [ ! -s "$tmp/missing" ] && [ ! -s "$tmp/surplus" ]
+}
+
 names_errors_of_all_that_return_int()
 {
 	sed -n 's/^int \(lockfile_pid_[a-z_]*\)(.*/\1/p' "$header" | sort >"$tmp/functions"
@@ -247,6 +279,7 @@ if command -v mandoc >/dev/null; then
 	expect 'SYNOPSIS: the declarations are those of the header' declares_what_the_header_does
 	expect 'ERRORS: of each function, those of the header' names_the_errors_of_the_header
 	expect 'ERRORS: all functions that return int have some' names_errors_of_all_that_return_int
+	expect 'ERRORS: those that tests expect' has_the_errors_that_tests_expect
 else
 	skip 'the pages are well-formed, and that of the library is right' 'mandoc is missing'
 fi
