@@ -12,11 +12,31 @@ compile()
 		-I"$top_srcdir/include" "$3"
 }
 
+# measures TYPE: a program can
+measures()
+{
+	printf '#include <lockfile-pid.h>\nint size = sizeof(%s);\n' "$1" >"$tmp/size"
+	compile c c89 "$tmp/size"
+}
+
+is_opaque()
+{
+	measures "$1 *" && ! measures "$1"
+}
+
 # expand MACROS: their values, without blanks and quotes
 expand()
 {
 	printf '#include <lockfile-pid.h>\n%s\n' "$1" |
 		$CC -E -P -I"$top_srcdir/include" - | tail -n 1 | tr -d ' "'
+}
+
+# Types that are defined elsewhere, of the declarations of the header
+types_of_others()
+{
+	$CC -E -x c -I"$top_srcdir/include" "$once" |
+		awk '/^# [0-9]+ "/ { ours = $3 ~ /lockfile-pid\.h"$/; next } ours' |
+		grep -owE '[a-z0-9_]+_t|(struct|union) [a-z0-9_]+' | sort -u | xargs
 }
 
 # same EXPECTED ACTUAL
@@ -40,6 +60,10 @@ if $CC -x c++ -fsyntax-only /dev/null 2>"$tmp/said"; then
 else
 	skip 'the header alone is C++' "$CC compiles no C++ here"
 fi
+expect 'the handle is opaque' is_opaque 'struct lockfile_pid'
+# off_t and time_t have another size where a program asks for it
+expect 'no type has a size that a program can choose' \
+	same 'pid_t struct lockfile_pid' "$(types_of_others)"
 expect 'the version is that of the package' \
 	same "${VERSION:?}" "$(expand LOCKFILE_PID_VERSION)"
 expect 'the numbers of the version are those of the package' \
