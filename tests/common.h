@@ -109,6 +109,8 @@ pid_t dead_pid(void);
 /* One that no process has as yet: of a child that has been waited for. */
 pid_t freed_pid(void);
 
+/* A child of the bare system call: no handlers of pthread_atfork(3) are called. */
+pid_t raw_fork(void);
 /* Runs f in a forked child; returns its exit status, or 128 + signal. */
 int in_child(void (*f)(void *), void *argument);
 

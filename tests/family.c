@@ -15,7 +15,6 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 
 #define NOBODYS RELATIVES /* a child of the test */
@@ -216,7 +215,7 @@ static int do_fork(struct lockfile_pid *lock)
 static int do_fork_raw(struct lockfile_pid *lock)
 {
 	(void)lock;
-	return become_parent((pid_t)syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0));
+	return become_parent(raw_fork());
 }
 
 static void fork_by(int (*f)(struct lockfile_pid *), enum relative parent, enum relative child)

@@ -13,7 +13,6 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 
 #define ROUNDS  9
@@ -323,7 +322,7 @@ TEST(a_child_is_not_in_line_and_the_parent_keeps_its_place)
 /* Without Check and without the handlers of pthread_atfork(3). */
 static int in_raw_child(void (*f)(void *), void *argument)
 {
-	pid_t pid = (pid_t)syscall(SYS_clone, SIGCHLD, NULL, NULL, NULL, NULL);
+	pid_t pid = raw_fork();
 	int status;
 
 	ck_assert_int_ge(pid, 0);

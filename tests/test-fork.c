@@ -15,12 +15,6 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
-/* A child by the bare system call: no handlers for forks are called. */
-static pid_t raw_clone(void)
-{
-	return (pid_t)syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0);
-}
-
 static void use_as_child(struct lockfile_pid *lock)
 {
 	pid_t pid = 0;
@@ -62,10 +56,10 @@ static const struct {
 	pid_t (*make)(void);
 	void (*live)(struct lockfile_pid *lock);
 } children[] = {
-	{ fork, use_as_child },     { fork, only_free },      { fork, only_exit },
-	{ fork, only_unlock },      { fork, try_and_die },    { raw_clone, use_as_child },
-	{ raw_clone, only_free },   { raw_clone, only_exit }, { raw_clone, only_unlock },
-	{ raw_clone, try_and_die },
+	{ fork, use_as_child },    { fork, only_free },     { fork, only_exit },
+	{ fork, only_unlock },     { fork, try_and_die },   { raw_fork, use_as_child },
+	{ raw_fork, only_free },   { raw_fork, only_exit }, { raw_fork, only_unlock },
+	{ raw_fork, try_and_die },
 };
 
 TEST_EACH(a_child_never_holds_its_parents_lock, children)
@@ -93,7 +87,7 @@ TEST_EACH(a_child_never_holds_its_parents_lock, children)
 	lockfile_pid_free(lock);
 }
 
-static pid_t (*const forks[])(void) = { fork, raw_clone };
+static pid_t (*const forks[])(void) = { fork, raw_fork };
 
 static void lock_anew(struct lockfile_pid *lock, int ready, int go)
 {
@@ -184,7 +178,7 @@ static pid_t by_system(void)
 }
 
 static pid_t (*const offspring[])(void) = {
-	settled_fork, raw_clone, fork_twice, vfork_and_exec, spawn, by_system,
+	settled_fork, raw_fork, fork_twice, vfork_and_exec, spawn, by_system,
 };
 
 /* Holds, has a child, tells its PID and lives until it is killed. */
@@ -210,7 +204,7 @@ TEST_EACH(the_lock_dies_with_the_parent_while_a_child_lives, offspring)
 	int told[2];
 
 	/* these have a copy of the descriptor, that of exec for some moments more */
-	if (offspring[_i] == raw_clone || offspring[_i] == vfork_and_exec || offspring[_i] == spawn)
+	if (offspring[_i] == raw_fork || offspring[_i] == vfork_and_exec || offspring[_i] == spawn)
 		skip_without_attributes();
 	ck_assert_int_eq(pipe2(told, O_CLOEXEC), 0);
 	parent = fork();

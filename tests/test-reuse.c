@@ -16,7 +16,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 
@@ -232,11 +231,6 @@ TEST(a_record_of_another_boot_proves_no_process)
 }
 
 /* A child with its parent's number, in a namespace of its own */
-
-static pid_t raw_fork(void)
-{
-	return (pid_t)syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0);
-}
 
 static pid_t (*const forks[])(void) = { fork, raw_fork };
 

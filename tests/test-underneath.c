@@ -14,7 +14,6 @@
 #include <lockfile-pid.h>
 #include <signal.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <sys/wait.h>
 
@@ -106,11 +105,6 @@ static void adopt_and_unlock_it(struct lockfile_pid *lock)
 	require_untouched();
 	REQUIRE(pidfile_has_fd(&lock->file) && pidfile_has_fd(&lock->spare));
 	unlock_it(lock);
-}
-
-static pid_t raw_fork(void)
-{
-	return (pid_t)syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0);
 }
 
 static void adopt_it_after(pid_t (*make_child)(void), struct lockfile_pid *lock)
