@@ -63,7 +63,7 @@ unsigned int below(struct race *race, unsigned int limit)
 
 void nap(unsigned int ns)
 {
-	const struct timespec time = { .tv_nsec = ns };
+	const struct timespec time = { .tv_nsec = (long)ns };
 
 	nanosleep(&time, NULL);
 }

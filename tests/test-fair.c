@@ -89,7 +89,7 @@ static void nap_us(long us)
 static void time_out(struct holder *leaver, int64_t start)
 {
 	(void)leaver;
-	nap_us((start + TIMEOUT_MS - now_ms()) * 1000 + rand() % 1000 - 500);
+	nap_us((long)(start + TIMEOUT_MS - now_ms()) * 1000 + rand() % 1000 - 500);
 }
 
 static void cancel(struct holder *leaver, int64_t start)
