@@ -1,0 +1,97 @@
+#!/bin/sh
+# SPDX-License-Identifier: BSD-2-Clause
+# check-completion.sh - what bash(1) completes of the tool's command line
+
+# shellcheck source=tests/tap.sh
+. "${top_srcdir:?}/tests/tap.sh"
+
+framework=/usr/share/bash-completion/bash_completion
+dir=$tmp/dir
+mkdir "$dir" "$dir/run.d" "$tmp/bin"
+: >"$dir/one.pid"
+: >"$tmp/bin/one-command"
+chmod +x "$tmp/bin/one-command"
+
+# As bash does it with the words and the last of them to be completed; what it finds, one
+# a line.  That takes place outside of a real completion, in which alone compopt may be used.
+cat >"$tmp/complete.bash" <<'EOF'
+compopt() { :; }
+. "$1"
+. "$2"
+shift 2
+COMP_WORDS=("$@") COMP_CWORD=$(($# - 1)) COMP_TYPE=9
+COMP_LINE=$*
+COMP_LINE=${COMP_LINE// = /=} COMP_POINT=${#COMP_LINE}
+read -ra how < <(complete -p lockfile-pid)
+"${how[2]}" "$1" "${*: -1}" "${*: -2:1}"
+printf '%s\n' "${COMPREPLY[@]}"
+EOF
+
+# completions WORD...: the tool's, of which the last is to be completed
+completions()
+{
+	(cd "$dir" && PATH=$tmp/bin:$PATH bash --norc "$tmp/complete.bash" "$framework" \
+		"$top_srcdir/tools/completion/lockfile-pid" "${TOOL:?}" "$@") >"$tmp/found" 2>&1
+	sort "$tmp/found"
+}
+
+# gives EXPECTED WORD...: exactly that
+gives()
+{
+	# shellcheck disable=SC2086 # words
+	printf '%s\n' $1 | sort >"$tmp/expected"
+	shift
+	completions "$@" | diff "$tmp/expected" -
+}
+
+# Every option that the help of the command names, and no other.
+gives_options()
+{
+	gives "$("$TOOL" "$1" --help | grep -o -- '--[a-z][a-z-]*=*')" "$1" --
+}
+
+# nothing WORD...: is an empty line
+nothing()
+{
+	gives '' "$@"
+}
+
+if ! command -v bash >/dev/null || [ ! -e "$framework" ]; then
+	skip 'completion' 'bash-completion is not installed'
+	finish
+	exit
+fi
+if [ ! -x "${TOOL:?}" ]; then
+	skip 'completion' 'the tool is built with Check only'
+	finish
+	exit
+fi
+expect 'the commands' gives 'check run --help --version' ''
+expect 'a command that is begun' gives check ch
+for command in run check; do
+	expect "$command: its options" gives_options "$command"
+	expect "$command: a path" gives 'one.pid run.d' "$command" ''
+	expect "$command: a path that is begun" gives one.pid "$command" o
+	expect "$command: a path after an option" gives one.pid "$command" -s o
+done
+expect 'run: a path after an argument' gives one.pid run -w 2 o
+expect 'run: a path after letters that end with an argument' gives one.pid run -vw 2 o
+expect 'run: a path after an argument that "=" joins' gives one.pid run --wait = 2 o
+expect 'run: a path after --' gives one.pid run -- o
+expect 'run: a path after a mode' gives one.pid run -m 0640 o
+expect 'run: no word for a number' nothing run -w o
+expect 'run: no word for a number that "=" joins' nothing run --wait = o
+expect 'run: a mode' gives '0640 0644' run -m 064
+expect 'run: a mode that "=" joins' gives '0640 0644' run --mode = 064
+expect 'run: a command after the path' gives one-command run one.pid one-c
+expect 'run: a command after the path and --' gives one-command run -n one.pid -- one-c
+expect 'run: a command after a path that looks like an option' \
+	gives one-command run -- -v one-c
+expect 'run: nothing for the -- before the command' nothing run one.pid --
+expect 'run: a command after an argument that "=" joins' \
+	gives one-command run --wait = 2 one.pid one-c
+expect 'run: the words of the command' gives one.pid run one.pid one-command o
+expect 'check: no second path' nothing check one.pid o
+expect 'check: an option after the path' gives --quiet check one.pid --q
+expect 'nothing of an unknown command' nothing walk o
+finish
