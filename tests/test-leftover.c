@@ -94,6 +94,10 @@ static const struct {
 
 TEST_EACH(file_without_a_lock_is_removed, leftovers)
 {
+	/* what we may not write is of one at work, for all that others can tell */
+	if (!(leftovers[_i].mode & S_IWUSR))
+		SKIP_UNLESS_ROOT();
+
 	for (int i = 0; i < 2; i++) {
 		struct lockfile_pid *lock = begin(i);
 
