@@ -211,7 +211,7 @@ is_in_background()
 runs_once()
 {
 	start_and_know || return
-	"$TOOL" check "$lock" | grep -F "held by PID $daemon (daemon)" || return
+	"$TOOL" check "$lock" | grep -F "held by PID $daemon ($(cat "/proc/$daemon/comm"))" || return
 	start_daemon
 	[ $? -eq 1 ] && grep -x "$lock: already running as process $daemon" "$tmp/err" &&
 		grep -x "$daemon" "$lock" && end_daemon
@@ -325,7 +325,7 @@ readme_is_the_example()
 }
 
 for example in wait-poll wait-libevent wait-glib; do
-	program=${top_builddir:?}/examples/$example
+	program=${top_builddir:?}/examples/$example${EXEEXT?}
 	if [ ! -x "$program" ]; then
 		skip "$example" "configure did not find ${example#wait-}"
 		continue
@@ -340,7 +340,7 @@ for example in wait-poll wait-libevent wait-glib; do
 	try 'tells of errors' fails
 done
 example=daemon
-program=${top_builddir:?}/examples/daemon
+program=${top_builddir:?}/examples/daemon${EXEEXT?}
 try 'goes to the background' is_in_background
 try 'runs once' runs_once
 try 'ends cleanly (TERM)' ends_cleanly TERM

@@ -5,7 +5,7 @@
 # shellcheck source=tests/tap.sh
 . "${top_srcdir:?}/tests/tap.sh"
 
-library=${top_builddir:?}/lib/.libs/liblockfile-pid.so.0
+library=${SHARED_LIBRARY:?}
 
 # functions that the header declares
 ${CC:?} -E -P "$top_srcdir/include/lockfile-pid.h" |
