@@ -48,6 +48,14 @@ is_not_linked()
 	! is_linked
 }
 
+# hides_internals: the static library defines nothing but what the header declares
+hides_internals()
+{
+	nm -g --defined-only "$root$libdir/liblockfile-pid.a" |
+		awk 'NF == 3 { print $3 }' | sort >"$tmp/defined"
+	[ -s "$tmp/defined" ] && ! grep -v '^lockfile_pid_' "$tmp/defined"
+}
+
 run()
 {
 	LD_LIBRARY_PATH="$root${libdir:?}" "$program" "$tmp/lock"
@@ -87,6 +95,7 @@ if [ -e "$root$libdir/liblockfile-pid.a" ]; then
 		build -Wl,-Bstatic $(pc --static --libs) -Wl,-Bdynamic
 	expect 'it is not linked with the shared library' is_not_linked
 	expect 'it runs without it' run
+	expect 'the static library hides what is internal' hides_internals
 else
 	skip 'a program with the static library' 'it is not built'
 fi
