@@ -25,6 +25,7 @@
 #ifndef MADV_WIPEONFORK
 #define MADV_WIPEONFORK 18
 #endif
+#define NO_ADVICE (-1)
 #ifndef F_OFD_GETLK
 #define F_OFD_GETLK 36
 #define F_OFD_SETLK 37
@@ -325,7 +326,8 @@ void *sys_map_wiped(size_t size, bool *ret_wiped)
 
 	if (p == MAP_FAILED)
 		return NULL;
-	*ret_wiped = madvise(p, size, MADV_WIPEONFORK) == 0;
+	/* qemu-user takes any advice, even what is none, and may follow none */
+	*ret_wiped = madvise(p, size, NO_ADVICE) < 0 && madvise(p, size, MADV_WIPEONFORK) == 0;
 	return p;
 }
 
