@@ -62,12 +62,19 @@ static int read_proc_of(pid_t pid, const char *name, char text[PROC_TEXT_SIZE])
 	return proc_read(path, text);
 }
 
-/* These give 0 where it is not known, and -errno. */
+/*
+ * These give 0 where it is not known, and -errno.  The start of the first thread
+ * is that of the process.  A process that runs in qemu-user reads of itself in
+ * /proc/PID/stat when the emulator started, and others read there what is true;
+ * here both read the same.
+ */
 static int read_start(pid_t pid, uint64_t *ret)
 {
-	char text[PROC_TEXT_SIZE];
-	int r = read_proc_of(pid, "stat", text);
+	char name[32], text[PROC_TEXT_SIZE];
+	int r;
 
+	snprintf(name, sizeof(name), "task/%d/stat", (int)pid);
+	r = read_proc_of(pid, name, text);
 	*ret = record_parse_start(text);
 	return r;
 }
