@@ -285,7 +285,9 @@ start_with()
 	if prlimit --nofile="$1" "$program" "$lock" >"$tmp/out" 2>"$tmp/err" </dev/null; then
 		read -r daemon <"$lock" && end_daemon && nothing_is_left
 	else
-		grep -F "$lock: Too many open files" "$tmp/err" || return
+		# EMFILE, in the words of glibc and of musl
+		grep -F -e "$lock: Too many open files" -e "$lock: No file descriptors available" \
+			"$tmp/err" || return
 		! "$TOOL" check "$lock" && rm -f "$lock"
 	fi
 }

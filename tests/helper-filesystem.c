@@ -12,8 +12,10 @@
 #include "no-tmpfile.h"
 
 #include <fcntl.h>
+#include <linux/fs.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
@@ -24,6 +26,12 @@ static void tell(const char *feature, int has)
 {
 	if (has)
 		printf("%s ", feature);
+}
+
+/* Some C libraries have no renameat2(2). */
+static int rename_noreplace(const char *from, const char *to)
+{
+	return (int)syscall(SYS_renameat2, AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE);
 }
 
 static int tell_features(void)
@@ -37,7 +45,7 @@ static int tell_features(void)
 	}
 	tell("tmpfile", unnamed >= 0);
 	tell("attributes", fsetxattr(named, "user.probe", "", 0, 0) == 0);
-	tell("noreplace", renameat2(AT_FDCWD, PROBE, AT_FDCWD, MOVED, RENAME_NOREPLACE) == 0);
+	tell("noreplace", rename_noreplace(PROBE, MOVED) == 0);
 	putchar('\n');
 	close(unnamed);
 	close(named);

@@ -228,9 +228,17 @@ static long system_call_of(pid_t pid)
 	return number;
 }
 
+/* C libraries write their streams by one call or the other. */
+static bool writes(pid_t pid)
+{
+	long number = system_call_of(pid);
+
+	return number == SYS_write || number == SYS_writev;
+}
+
 void await_message(const struct job *job)
 {
-	while (system_call_of(job->pid) != SYS_write)
+	while (!writes(job->pid))
 		sched_yield();
 }
 
