@@ -290,6 +290,9 @@ static size_t limited(size_t size)
 #define WRAP_BY(type, name, by, parameters, arguments) \
 	WRAP_AS(type, name, by, parameters, arguments, -1, 0)
 
+/* Times have more bits than some pointers. */
+#define AS(type, result) (type) _Generic((type)0, void * : (intptr_t)(result), default : (result))
+
 #define WRAP_AS(type, name, by, parameters, arguments, of_fd, with_flags) \
 	type __wrap_##name parameters;                                    \
 	type __wrap_##name parameters                                     \
@@ -299,11 +302,11 @@ static size_t limited(size_t size)
                                                                           \
 		tell_hooks(of_fd, with_flags);                            \
 		if (enter(#name, &result))                                \
-			return (type)(intptr_t)result;                    \
+			return AS(type, result);                          \
 		value = by arguments;                                     \
 		leave(#name);                                             \
 		if (misled(#name, &result))                               \
-			return (type)(intptr_t)result;                    \
+			return AS(type, result);                          \
 		return value;                                             \
 	}
 
