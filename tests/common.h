@@ -111,6 +111,8 @@ pid_t freed_pid(void);
 
 /* A child of the bare system call: no handlers of pthread_atfork(3) are called. */
 pid_t raw_fork(void);
+/* Whose parent dies becomes a child of ours. */
+void adopt_orphans(void);
 /* Runs f in a forked child; returns its exit status, or 128 + signal. */
 int in_child(void (*f)(void *), void *argument);
 

@@ -10,7 +10,6 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/wait.h>
 
 static struct {
@@ -19,11 +18,6 @@ static struct {
 } members[MEMBERS_MAX];
 
 static struct lockfile_pid *lock; /* in a member */
-
-void adopt_orphans(void)
-{
-	ck_assert_int_eq(prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0), 0);
-}
 
 static int found_pid(void)
 {

@@ -22,9 +22,6 @@
 #define LOCK        "x.pid"
 #define MEMBERS_MAX 4
 
-/* An orphan comes to the test, which waits for it.  Called by dynasty_start(). */
-void adopt_orphans(void);
-
 /*
  * The words, each with its result; those without a comment are lockfile_pid_...():
  * trylock, adopt, verify, unlock, check

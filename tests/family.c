@@ -13,7 +13,6 @@
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
@@ -123,8 +122,7 @@ static void start(enum relative who, const char *path)
 
 void family_start(const char *path, int no_tmpfile, bool no_attributes)
 {
-	/* whose parent dies becomes a child of the test */
-	ck_assert_int_eq(prctl(PR_SET_CHILD_SUBREAPER, 1), 0);
+	adopt_orphans();
 	memset(relatives, 0, sizeof(relatives));
 	for (int i = 0; i < RELATIVES; i++) {
 		ck_assert_int_eq(pipe2(relatives[i].to, O_CLOEXEC), 0);

@@ -43,6 +43,8 @@ static int install(struct sock_filter *filter, unsigned short length)
 {
 	struct sock_fprog program = { length, filter };
 
+	if (prctl(PR_GET_SECCOMP, 0, 0, 0, 0) < 0)
+		return -ENOSYS; /* no filters at all */
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ||
 	    prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) < 0)
 		return -errno;
