@@ -158,7 +158,8 @@ int owner_self(struct owner *ret)
 
 	ret->pid = sys_getpid();
 	results[0] = read_namespace("/proc/self/ns/pid", &ret->pid_namespace);
-	results[1] = read_namespace("/proc/self/ns/time", &ret->time_namespace);
+	/* not that of the process, which is that of its first thread, while it has one */
+	results[1] = read_namespace("/proc/thread-self/ns/time", &ret->time_namespace);
 	results[2] = read_start(ret->pid, &ret->start);
 	results[3] = read_own_inode(ret->pid, &ret->pidfd_inode);
 	results[4] = read_boot(ret->boot);

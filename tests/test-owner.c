@@ -57,6 +57,38 @@ TEST(self_is_complete)
 	ck_assert(memcmp(self.boot, unknown, BOOT_ID_SIZE) != 0);
 }
 
+static void *look_when_the_first_has_exited(void *argument)
+{
+	const struct owner *whole = argument;
+	struct owner self;
+
+	while (process_state(getpid()) != 'Z')
+		sched_yield();
+	REQUIRE(owner_self(&self) == 0);
+	REQUIRE(self.pid_namespace == whole->pid_namespace);
+	REQUIRE(self.time_namespace == whole->time_namespace);
+	REQUIRE(self.start != 0);
+	_exit(0);
+}
+
+static void leave_it_to_a_thread(void *whole)
+{
+	pthread_t thread;
+
+	REQUIRE(pthread_create(&thread, NULL, look_when_the_first_has_exited, whole) == 0);
+	pthread_exit(NULL);
+}
+
+/* Of a process whose first thread has exited /proc/self tells less. */
+TEST(self_is_complete_where_the_first_thread_has_exited)
+{
+	struct owner whole;
+
+	SKIP_IF_THREADS_CANNOT_FORK();
+	ck_assert_int_eq(owner_self(&whole), 0);
+	ck_assert_int_eq(in_child(leave_it_to_a_thread, &whole), 0);
+}
+
 TEST(boot_is_the_uuid_of_the_kernel)
 {
 	char expected[64] = "", text[80];
