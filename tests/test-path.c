@@ -15,21 +15,30 @@
 #include <unistd.h>
 
 static int failing_call; /* 0: none */
+static bool in_call;     /* whose own calls are wrapped too where the C library is static */
 
 static bool fails(void)
 {
-	if (failing_call == 0 || --failing_call > 0)
+	if (in_call || failing_call == 0 || --failing_call > 0)
 		return false;
 	errno = ENOMEM;
 	return true;
 }
 
-#define WRAP(type, name, parameters, arguments)                  \
-	type __real_##name parameters;                           \
-	type __wrap_##name parameters;                           \
-	type __wrap_##name parameters                            \
-	{                                                        \
-		return fails() ? NULL : __real_##name arguments; \
+#define WRAP(type, name, parameters, arguments)  \
+	type __real_##name parameters;           \
+	type __wrap_##name parameters;           \
+	type __wrap_##name parameters            \
+	{                                        \
+		bool is_inner = in_call;         \
+		type value;                      \
+                                                 \
+		if (fails())                     \
+			return NULL;             \
+		in_call = true;                  \
+		value = __real_##name arguments; \
+		in_call = is_inner;              \
+		return value;                    \
 	}
 
 WRAP(void *, malloc, (size_t size), (size))
