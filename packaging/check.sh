@@ -163,7 +163,7 @@ extract()
 # Neither where they were built nor, in the library and the tool, where to look for others.
 build_paths()
 {
-	grep -rF "$tmp" "$tmp/root"
+	grep -rlF "$tmp" "$tmp/root"
 }
 
 run_paths()
