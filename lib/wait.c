@@ -198,7 +198,10 @@ static int time_left(int64_t deadline_ns)
 	return left <= 0 ? 0 : (int)((left + NS_PER_MS - 1) / NS_PER_MS);
 }
 
-/* Until the lock is ours, or the time is over. */
+/*
+ * Until the lock is ours, or the time is over; then comes an attempt, whoever is
+ * first and however late it is.
+ */
 static int wait_in_line(struct sleeper *sleeper, bool owes, int timeout_ms, int64_t deadline)
 {
 	struct lockfile_pid *lock = sleeper->lock;
@@ -208,11 +211,15 @@ static int wait_in_line(struct sleeper *sleeper, bool owes, int timeout_ms, int6
 		int left = timeout_ms < 0 ? INT_MAX : time_left(deadline);
 		int pause = lock->queue.pause_ms;
 
-		r = left == 0 ? -ETIMEDOUT : sleep_in_line(sleeper, pause < left ? pause : left);
-		if (r < 0)
+		r = left == 0 ? 1 : sleep_in_line(sleeper, pause < left ? pause : left);
+		if (r >= 0)
+			r = wait_continue(lock, r > 0);
+		else
 			wait_cancel(lock);
-		else /* the last attempt is one, whoever is first */
-			r = wait_continue(lock, r > 0 || left <= pause);
+		if (r == LOCKFILE_PID_ERR_BUSY && left == 0) {
+			wait_cancel(lock);
+			r = -ETIMEDOUT;
+		}
 	}
 	return r;
 }

@@ -293,3 +293,13 @@ TEST(a_wait_that_is_long_over_ends)
 	lockfile_pid_free(greedy);
 	assert_nothing_left();
 }
+
+/* On a machine so slow that the time is over when the line is joined. */
+TEST(who_owes_a_turn_makes_an_attempt_however_late_it_is)
+{
+	begin();
+	steer_before("sys_has_signal_handlers", 1, leap, NULL);
+	ck_assert_int_eq(lockfile_pid_timedlock(greedy, 2), 0);
+	ck_assert_int_eq(lockfile_pid_unlock(greedy), 0);
+	end();
+}
