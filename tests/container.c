@@ -115,6 +115,8 @@ int shifted_time(int seconds)
 	char offsets[64];
 	int fd, r = result(unshare(CLONE_NEWTIME));
 
+	if (r == -EINVAL)
+		return -EPERM; /* there are none before Linux 5.6 */
 	snprintf(offsets, sizeof(offsets), "monotonic %d 0\nboottime %d 0\n", seconds, seconds);
 	if (r == 0)
 		r = write_text("/proc/self/timens_offsets", offsets);
@@ -162,6 +164,15 @@ static int map_ids(pid_t pid, const char *kind, uid_t first)
 	return write_text(path, map);
 }
 
+static pid_t old_clone(unsigned long flags)
+{
+#ifdef __s390__
+	return (pid_t)syscall(SYS_clone, 0UL, flags, 0UL, 0UL, 0UL);
+#else
+	return (pid_t)syscall(SYS_clone, flags, 0UL, 0UL, 0UL, 0UL);
+#endif
+}
+
 /* In namespaces of its own it has no handlers of forks run, which nobody misses. */
 static pid_t make_process(const struct container *container)
 {
@@ -170,13 +181,19 @@ static pid_t make_process(const struct container *container)
 		.exit_signal = SIGCHLD,
 	};
 
+	pid_t pid;
+
 	if (container->namespaces == 0 && container->pid == 0)
 		return fork();
 	if (container->pid != 0) {
 		arguments.set_tid = (uintptr_t)&container->pid;
 		arguments.set_tid_size = 1;
 	}
-	return (pid_t)syscall(SYS_clone3, &arguments, sizeof(arguments));
+	pid = (pid_t)syscall(SYS_clone3, &arguments, sizeof(arguments));
+	/* before Linux 5.3 there are namespaces, but no choice of a PID */
+	if (pid < 0 && errno == ENOSYS && container->pid == 0)
+		pid = old_clone(container->namespaces | SIGCHLD);
+	return pid;
 }
 
 /* Returns 0 in the child, which has entered, and says so to @answer, or why not and ends. */

@@ -7,8 +7,7 @@
 #include <fcntl.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
-#include <stddef.h>
-#include <stdint.h>
+#include <string.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 
@@ -28,20 +27,22 @@
 #else
 #define LOWER_HALF 0
 #endif
-#define LOAD(field) BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, field))
-#define LOAD_ARG(n) \
-	BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[n]) + LOWER_HALF)
+#define ARGUMENT(n)                (offsetof(struct seccomp_data, args) + (n) * sizeof(uint64_t) + LOWER_HALF)
+#define LOAD(offset)               BPF_STMT(BPF_LD | BPF_W | BPF_ABS, (uint32_t)(offset))
 #define JUMP(test, value, yes, no) BPF_JUMP(BPF_JMP | (test) | BPF_K, value, yes, no)
 #define RETURN(value)              BPF_STMT(BPF_RET | BPF_K, value)
-#define COUNT(table)               (unsigned short)(sizeof(table) / sizeof((table)[0]))
+#define COUNT(table)               (sizeof(table) / sizeof((table)[0]))
+
+#define MAX_REFUSALS 64
+#define STEPS        6 /* of a filter, for each */
 
 /*
  * No look at the architecture, as a filter for security must have: a process
  * that wants to be refused makes no foreign calls.
  */
-static int install(struct sock_filter *filter, unsigned short length)
+static int install(struct sock_filter *filter, size_t length)
 {
-	struct sock_fprog program = { length, filter };
+	struct sock_fprog program = { (unsigned short)length, filter };
 
 	if (prctl(PR_GET_SECCOMP, 0, 0, 0, 0) < 0)
 		return -ENOSYS; /* no filters at all */
@@ -51,22 +52,40 @@ static int install(struct sock_filter *filter, unsigned short length)
 	return 0;
 }
 
-static int refuse_call(unsigned int call, int error)
+static void translate(const struct refusal *refusal, struct sock_filter filter[STEPS])
 {
-	struct sock_filter filter[] = {
-		LOAD(nr),
-		JUMP(BPF_JEQ, call, 0, 1),
-		RETURN(SECCOMP_RET_ERRNO | (unsigned int)error),
-		RETURN(SECCOMP_RET_ALLOW),
+	/* whatever it is, it is 0 or more */
+	static const uint16_t tests[] = { BPF_JGE, BPF_JEQ, BPF_JSET };
+	const struct sock_filter steps[STEPS] = {
+		LOAD(offsetof(struct seccomp_data, nr)),
+		JUMP(BPF_JGE, refusal->call, 0, 4),
+		JUMP(BPF_JGT, refusal->last ? refusal->last : refusal->call, 3, 0),
+		LOAD(ARGUMENT(refusal->argument)),
+		JUMP(tests[refusal->when], refusal->value, 0, 1),
+		RETURN(SECCOMP_RET_ERRNO | (uint32_t)refusal->error),
 	};
 
-	return install(filter, COUNT(filter));
+	memcpy(filter, steps, sizeof(steps));
+}
+
+int refuse(const struct refusal *refusals, size_t count)
+{
+	struct sock_filter filter[MAX_REFUSALS * STEPS + 1];
+
+	if (count > MAX_REFUSALS)
+		return -E2BIG;
+	for (size_t i = 0; i < count; i++)
+		translate(&refusals[i], &filter[i * STEPS]);
+	filter[count * STEPS] = (struct sock_filter)RETURN(SECCOMP_RET_ALLOW);
+	return install(filter, count * STEPS + 1);
 }
 
 int refuse_pidfd_open(int error)
 {
 #ifdef SYS_pidfd_open
-	return refuse_call(SYS_pidfd_open, error);
+	const struct refusal pidfd_open = { .call = SYS_pidfd_open, .error = error };
+
+	return refuse(&pidfd_open, 1);
 #else
 	return error == ENOSYS ? 0 : -ENOSYS;
 #endif
@@ -74,42 +93,29 @@ int refuse_pidfd_open(int error)
 
 int refuse_fsetxattr(int error)
 {
-	return refuse_call(SYS_fsetxattr, error);
+	const struct refusal fsetxattr = { .call = SYS_fsetxattr, .error = error };
+
+	return refuse(&fsetxattr, 1);
 }
 
 int refuse_ofd_locks(int error)
 {
-	struct sock_filter filter[] = {
-		LOAD(nr),
-		JUMP(BPF_JEQ, SYS_FCNTL, 0, 3),
-		LOAD_ARG(1),
-		JUMP(BPF_JEQ, F_OFD_GETLK, 2, 0),
-		JUMP(BPF_JEQ, F_OFD_SETLK, 1, 0),
-		RETURN(SECCOMP_RET_ALLOW),
-		RETURN(SECCOMP_RET_ERRNO | (unsigned int)error),
+	const struct refusal ofd_locks[] = {
+		{ SYS_FCNTL, 0, error, IF_IT_IS, 1, F_OFD_GETLK },
+		{ SYS_FCNTL, 0, error, IF_IT_IS, 1, F_OFD_SETLK },
 	};
 
-	return install(filter, COUNT(filter));
+	return refuse(ofd_locks, COUNT(ofd_locks));
 }
 
 int refuse_tmpfile(int error)
 {
-	struct sock_filter filter[] = {
-		LOAD(nr),
-		JUMP(BPF_JEQ, SYS_openat, 2, 0),
+	const struct refusal tmpfile[] = {
+		{ SYS_openat, 0, error, IF_IT_HAS, 2, TMPFILE_BIT },
 #ifdef SYS_open
-		JUMP(BPF_JEQ, SYS_open, 3, 0),
-#else
-		JUMP(BPF_JEQ, SYS_openat, 3, 0),
+		{ SYS_open, 0, error, IF_IT_HAS, 1, TMPFILE_BIT },
 #endif
-		RETURN(SECCOMP_RET_ALLOW),
-		LOAD_ARG(2),
-		JUMP(BPF_JSET, TMPFILE_BIT, 3, 2),
-		LOAD_ARG(1),
-		JUMP(BPF_JSET, TMPFILE_BIT, 1, 0),
-		RETURN(SECCOMP_RET_ALLOW),
-		RETURN(SECCOMP_RET_ERRNO | (unsigned int)error),
 	};
 
-	return install(filter, COUNT(filter));
+	return refuse(tmpfile, COUNT(tmpfile));
 }

@@ -366,15 +366,6 @@ TEST(a_candidate_in_line_is_no_lock)
 
 /* The first */
 
-static void skip_without_pidfds(void)
-{
-	int fd = sys_pidfd_open(getpid());
-
-	if (fd < 0)
-		SKIP("needs pidfd_open(2)");
-	close(fd);
-}
-
 TEST(the_first_in_line_alone_watches_the_holder_and_hands_that_on)
 {
 	struct lockfile_pid *holder, *first, *second;

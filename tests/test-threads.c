@@ -14,6 +14,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/syscall.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 
 #define THREADS 4
@@ -173,10 +174,14 @@ static void *cycle(void *argument)
 	return (void *)mistakes;
 }
 
-/* In a child: is a file of the test's directory open that can be written? */
+/*
+ * In a child: is a file of the test's directory open that can be written?  One that
+ * only keeps the place of a lock file is empty, and has no lock.
+ */
 static bool has_lock_file(void)
 {
 	char target[256], path[32];
+	struct stat st;
 
 	for (int fd = 0; fd < 256; fd++) {
 		ssize_t n;
@@ -186,7 +191,8 @@ static bool has_lock_file(void)
 		if (n < 0 || (fcntl(fd, F_GETFL) & O_ACCMODE) != O_RDWR)
 			continue;
 		target[n] = '\0';
-		if (strncmp(target, test_dir, strlen(test_dir)) == 0)
+		if (strncmp(target, test_dir, strlen(test_dir)) == 0 && fstat(fd, &st) == 0 &&
+		    st.st_size > 0)
 			return true;
 	}
 	return false;

@@ -15,6 +15,7 @@
 #include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/vfs.h>
 #include <sys/wait.h>
 #include <sys/xattr.h>
@@ -227,6 +228,15 @@ void skip_if_shared(void)
 {
 	if (is_shared())
 		SKIP("a foreign PID may be another machine's here");
+}
+
+void skip_without_pidfds(void)
+{
+	int fd = (int)syscall(SYS_pidfd_open, getpid(), 0);
+
+	if (fd < 0)
+		SKIP("needs pidfd_open(2)");
+	close(fd);
 }
 
 void private_mounts(void)

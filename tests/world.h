@@ -62,6 +62,9 @@ void skip_without_attributes(void);
 bool is_shared(void);
 void skip_if_shared(void);
 
+/* Where there are none a waiter notices a death when it looks by itself. */
+void skip_without_pidfds(void);
+
 /* From here on this process sees mounts of its own; skips the test where it may not. */
 void private_mounts(void);
 /* Mounts a small tmpfs at a new directory of that name. */
