@@ -164,9 +164,8 @@
  * other PID namespaces, a holder whose descriptors were closed underneath
  * cannot prove any more that the file is its own, and an inheritable lock that
  * was let go of, and whose heir died, is busy until the process that let go of
- * it has ended.  Where /proc is missing the first two are as weak, and a
- * holder whose descriptors were closed underneath can lose its lock to another
- * process.
+ * it has ended.  Where /proc is missing the second is as weak, and a holder
+ * whose descriptors were closed underneath can lose its lock to another process.
  *
  * Where a file system knows neither O_TMPFILE nor RENAME_NOREPLACE (many FUSE
  * and network ones) the lock file is empty for a moment before it is complete.

@@ -66,7 +66,9 @@ void skip_if_shared(void);
 void skip_without_pidfds(void);
 
 /* From here on this process sees mounts of its own; skips the test where it may not. */
+/* The second is for a namespace of mounts that was just made: 0, or -errno. */
 void private_mounts(void);
+int make_mounts_private(void);
 /* Mounts a small tmpfs at a new directory of that name. */
 void mount_tmpfs(const char *name, const char *options);
 void make_read_only(const char *name);
