@@ -51,7 +51,7 @@ is_not_linked()
 # hides_internals: the static library defines nothing but what the header declares
 hides_internals()
 {
-	nm -g --defined-only "$root$libdir/liblockfile-pid.a" |
+	nm -g --defined-only "$root${libdir:?}/liblockfile-pid.a" |
 		awk 'NF == 3 { print $3 }' | sort >"$tmp/defined"
 	[ -s "$tmp/defined" ] && ! grep -v '^lockfile_pid_' "$tmp/defined"
 }
