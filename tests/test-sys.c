@@ -11,6 +11,13 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdint.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#ifndef SYS_faccessat2
+#define SYS_faccessat2 439
+#endif
 
 /* Sandboxes that know no such locks; the other way to say that somebody has one. */
 static const struct {
@@ -43,6 +50,35 @@ TEST_EACH(refused_locks_are_told_in_our_words, refusals)
 	steer_reset();
 	r = in_child(be_refused, &_i);
 	ck_assert_int_eq(unlink("x"), 0);
+	if (r > 1)
+		SKIP("cannot filter system calls: error %d", r);
+	ck_assert_int_eq(r, 0);
+}
+
+/* Filters made before Linux 5.8 know no faccessat2(2). */
+static void look_as_nobody(void *argument)
+{
+	const struct refusal faccessat2 = { SYS_faccessat2, 0, EPERM, WHATEVER_IT_IS, 0, 0 };
+	int dir = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	int r = refuse(&faccessat2, 1);
+
+	if (r < 0)
+		_exit(-r);
+	REQUIRE(setresuid(NOBODY, NOBODY, NOBODY) == 0);
+	REQUIRE(sys_may_write(dir) == *(const bool *)argument);
+}
+
+static const bool may_write[] = { true, false };
+
+TEST_EACH(who_may_write_is_told_where_effective_ids_cannot_be_asked_for, may_write)
+{
+	bool may = may_write[_i];
+	int r;
+
+	SKIP_UNLESS_ROOT();
+	steer_reset();
+	ck_assert_int_eq(chmod(".", may ? 0777 : 0755), 0);
+	r = in_child(look_as_nobody, &may);
 	if (r > 1)
 		SKIP("cannot filter system calls: error %d", r);
 	ck_assert_int_eq(r, 0);
