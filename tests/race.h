@@ -34,7 +34,7 @@ enum start { FRESH, STALE_FOREIGN, STALE_OWN, STALE_AND_LEFTOVER, STARTS };
 struct shared {
 	pthread_barrier_t barrier;
 	atomic_bool stop;
-	atomic_bool failed;
+	atomic_int failed; /* of a bool not every machine has an exchange */
 	char failure[160]; /* the first one */
 	atomic_int dead;   /* the PID of a process that is no more */
 	atomic_uint winners;
