@@ -3,6 +3,7 @@
 
 #include "common.h"
 #include "job.h"
+#include "world.h"
 
 #include <check.h>
 #include <fcntl.h>
@@ -212,34 +213,12 @@ void standard_error_is_full(void)
 	fcntl(STDERR_FILENO, F_SETFL, flags);
 }
 
-/* -1: it runs, or it cannot be seen. */
-static long system_call_of(pid_t pid)
-{
-	char path[64], text[32] = "";
-	long number = -1;
-	int fd;
-
-	snprintf(path, sizeof(path), "/proc/%d/syscall", (int)pid);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd >= 0 && read(fd, text, sizeof(text) - 1) > 0)
-		sscanf(text, "%ld", &number);
-	close(fd);
-	return number;
-}
-
 /* C libraries write their streams by one call or the other. */
 static bool writes(pid_t pid)
 {
 	long number = system_call_of(pid);
 
 	return number == SYS_write || number == SYS_writev;
-}
-
-bool is_emulated(void)
-{
-	long number = system_call_of(getpid());
-
-	return number >= 0 && number != SYS_read;
 }
 
 void await_message(const struct job *job)

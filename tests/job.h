@@ -67,9 +67,6 @@ void end_bystander(pid_t pid);
 void standard_error_is_full(void);
 void await_message(const struct job *job);
 
-/* Does another make our system calls, with numbers and descriptors of its own? */
-bool is_emulated(void);
-
 /* A pseudo-terminal; what is written to it can be read from its master. */
 extern struct stream master;
 void open_terminal(void);

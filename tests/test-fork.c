@@ -282,6 +282,8 @@ TEST(the_lock_dies_with_the_parent_of_a_child_that_has_not_reached_exec)
 	int told[2];
 
 	skip_without_attributes();
+	if (is_emulated())
+		SKIP("to an emulator vfork(2) is fork(2)");
 	ck_assert_int_eq(pipe2(told, O_CLOEXEC), 0);
 	parent = fork();
 	if (parent == 0)

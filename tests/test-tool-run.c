@@ -4,6 +4,7 @@
 
 #include "common.h"
 #include "job.h"
+#include "world.h"
 
 #include <limits.h>
 #include <signal.h>

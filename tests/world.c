@@ -230,6 +230,27 @@ void skip_if_shared(void)
 		SKIP("a foreign PID may be another machine's here");
 }
 
+long system_call_of(pid_t pid)
+{
+	char path[64], text[32] = "";
+	long number = -1;
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/%d/syscall", (int)pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd >= 0 && read(fd, text, sizeof(text) - 1) > 0)
+		sscanf(text, "%ld", &number);
+	close(fd);
+	return number;
+}
+
+bool is_emulated(void)
+{
+	long number = system_call_of(getpid());
+
+	return number >= 0 && number != SYS_read;
+}
+
 void skip_without_pidfds(void)
 {
 	int fd = (int)syscall(SYS_pidfd_open, getpid(), 0);

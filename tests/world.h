@@ -62,6 +62,11 @@ void skip_without_attributes(void);
 bool is_shared(void);
 void skip_if_shared(void);
 
+/* The call that a process sleeps in; -1: it runs, or it cannot be seen. */
+long system_call_of(pid_t pid);
+/* Does another make our calls, with numbers, descriptors and threads of its own? */
+bool is_emulated(void);
+
 /* Where there are none a waiter notices a death when it looks by itself. */
 void skip_without_pidfds(void);
 
