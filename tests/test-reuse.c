@@ -340,7 +340,9 @@ TEST(the_lock_dies_with_the_parent_while_a_child_of_its_pid_lives)
 	pid = fork();
 	if (pid == 0)
 		hold_with_child(&parent);
-	ck_assert_int_eq(read(ready[0], &byte, 1), 1);
+	close(ready[1]);
+	if (read(ready[0], &byte, 1) == 0)
+		SKIP("cannot choose the PID of a process");
 	ck_assert_int_eq(holder_do(&contender, "trylock"), LOCKFILE_PID_ERR_BUSY);
 	ck_assert_int_eq(holder_do(&contender, "pid"), pid);
 	kill_child(pid);
