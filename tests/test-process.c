@@ -97,22 +97,23 @@ TEST(where_memory_cannot_be_wiped_the_pid_tells_a_child)
 	steer_reset();
 }
 
-/* As qemu-user does, which then wipes nothing. */
-static bool any_advice_is_taken;
+/* Old kernels refuse the advice; qemu-user takes any, and then wipes nothing. */
+static const int answers[] = { -1, 0 };
+static const int *answer;
 
 int __real_madvise(void *address, size_t size, int advice);
 int __wrap_madvise(void *address, size_t size, int advice);
 int __wrap_madvise(void *address, size_t size, int advice)
 {
-	return any_advice_is_taken ? 0 : __real_madvise(address, size, advice);
+	return answer ? *answer : __real_madvise(address, size, advice);
 }
 
-TEST(where_any_advice_is_taken_the_pid_tells_a_child)
+TEST_EACH(where_no_advice_is_followed_the_pid_tells_a_child, answers)
 {
 	steer_reset();
-	any_advice_is_taken = true;
+	answer = &answers[_i];
 	ck_assert_int_eq(in_child(check_raw_child, NULL), 0);
-	any_advice_is_taken = false;
+	answer = NULL;
 }
 
 /* In a PID namespace of its own it may have its parent's PID. */

@@ -276,6 +276,33 @@ static void leap(void *unused)
 	set_clock(now + PAUSE_MS);
 }
 
+static void leap_and_remove(void *unused)
+{
+	leap(unused);
+	remove_by_hand(unused);
+}
+
+/* Nor if that is over when the line is joined: the clock is asked for the end, and what is left. */
+TEST(the_last_attempt_is_one_however_late_it_is)
+{
+	struct lockfile_pid *lock = new_lock("x.pid");
+
+	steer_reset();
+	greedy = new_lock("x.pid");
+	waiter = new_lock("x.pid");
+	ck_assert_int_eq(lockfile_pid_trylock(greedy), 0);
+	ck_assert_int_eq(lockfile_pid_wait_begin(waiter), BUSY);
+	steer_reset();
+	set_clock(0);
+	steer_before("sys_clock_ns", 2, leap_and_remove, NULL);
+	ck_assert_int_eq(lockfile_pid_timedlock(lock, 20), 0);
+	steer_reset();
+	lockfile_pid_free(lock);
+	lockfile_pid_free(waiter);
+	lockfile_pid_free(greedy);
+	assert_nothing_left();
+}
+
 TEST(a_wait_that_is_long_over_ends)
 {
 	struct lockfile_pid *lock = new_lock("x.pid");
