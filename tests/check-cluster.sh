@@ -44,20 +44,10 @@ BUSY=-10001
 mnt=$tmp/mnt
 lock=$mnt/lock.pid
 port=24007
+patience_s=20
 server='' answer=''
 mkdir "$mnt" "$tmp/brick" "$tmp/a" "$tmp/b"
 mkfifo "$tmp/a/in" "$tmp/a/out" "$tmp/b/in" "$tmp/b/out"
-
-# await COMMAND...: until it succeeds, twenty seconds at most
-await()
-{
-	tries=1000
-	until "$@" >/dev/null 2>&1; do
-		tries=$((tries - 1))
-		[ "$tries" -gt 0 ] || { echo "in vain: $*"; return 1; }
-		sleep 0.02
-	done
-}
 
 # The server keeps the locks, and looks every second whether its clients live.
 write_server_volume()

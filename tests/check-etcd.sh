@@ -27,17 +27,6 @@ kill_all()
 	[ -z "$server$first$second" ] || kill -KILL $server $first $second 2>/dev/null
 }
 
-# await COMMAND...: until it succeeds, a minute at most
-await()
-{
-	tries=3000
-	until "$@" >/dev/null 2>&1; do
-		tries=$((tries - 1))
-		[ "$tries" -gt 0 ] || { echo "in vain: $*"; cat "$tmp/log"; return 1; }
-		sleep 0.02
-	done
-}
-
 # A socket is named by what would be host and port, in the current directory.
 start_server()
 {
@@ -47,7 +36,7 @@ start_server()
 		--heartbeat-interval 20 --election-timeout 200 \
 		--initial-cluster one=unix://peer:0) >"$tmp/log" 2>&1 &
 	server=$!
-	await etcdctl --command-timeout=1s get nothing
+	await etcdctl --command-timeout=1s get nothing || { cat "$tmp/log"; return 1; }
 }
 
 kill_server()

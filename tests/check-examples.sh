@@ -18,17 +18,6 @@ kill_all()
 	[ -z "$holder$waiter$daemon" ] || kill -KILL $holder $waiter $daemon
 }
 
-# await COMMAND...: until it succeeds, a minute at most
-await()
-{
-	tries=6000
-	until "$@" 2>/dev/null; do
-		tries=$((tries - 1))
-		[ "$tries" -gt 0 ] || { echo "in vain: $*"; return 1; }
-		sleep 0.01
-	done
-}
-
 # It holds the lock until descriptor 3 is closed.
 start_holder()
 {

@@ -20,17 +20,6 @@ end_all()
 	[ -z "$holder$waiter" ] || kill -KILL $holder $waiter
 }
 
-# await COMMAND...: until it succeeds, a minute at most
-await()
-{
-	tries=6000
-	until "$@" 2>/dev/null; do
-		tries=$((tries - 1))
-		[ "$tries" -gt 0 ] || { echo "in vain: $*"; return 1; }
-		sleep 0.01
-	done
-}
-
 # It holds the lock until descriptor 3 is closed, and is the very process that took it.
 hold()
 {

@@ -48,17 +48,6 @@ rows()
 	}' "$page"
 }
 
-# await COMMAND...: until it succeeds, a minute at most
-await()
-{
-	tries=6000
-	until "$@" 2>/dev/null; do
-		tries=$((tries - 1))
-		[ "$tries" -gt 0 ] || { echo "in vain: $*"; return 1; }
-		sleep 0.01
-	done
-}
-
 # Ours, which does what it is told.
 
 start_ours()

@@ -26,17 +26,6 @@ kill_all()
 	[ -z "$holder$program$daemon" ] || kill -KILL $holder $program $daemon
 }
 
-# await COMMAND...: until it succeeds, a minute at most
-await()
-{
-	tries=6000
-	until "$@" 2>/dev/null; do
-		tries=$((tries - 1))
-		[ "$tries" -gt 0 ] || { echo "in vain: $*"; return 1; }
-		sleep 0.01
-	done
-}
-
 # Examples are the literal blocks under this heading; PAGE:LINE is where one begins.
 list_examples()
 {

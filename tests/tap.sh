@@ -21,6 +21,17 @@ expect()
 	fi
 }
 
+# await COMMAND...: until it succeeds, a minute at most, or as long as patience_s says
+await()
+{
+	tries=$((${patience_s:-60} * 100))
+	until "$@" >/dev/null 2>&1; do
+		tries=$((tries - 1))
+		[ "$tries" -gt 0 ] || { echo "in vain: $*"; return 1; }
+		sleep 0.01
+	done
+}
+
 # skip NAME REASON: it cannot be tried here
 skip()
 {

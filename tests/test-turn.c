@@ -249,25 +249,34 @@ static void remove_by_hand(void *unused)
 	ck_assert_int_eq(unlink("x.pid"), 0);
 }
 
-/* Who is not the first in line leaves it to that one, but not at the end of its time. */
-TEST(the_last_attempt_is_one_whoever_is_first)
+/* One waits for the greedy one, and the lock that is returned is to come after it. */
+static struct lockfile_pid *begin_behind(void)
 {
-	struct lockfile_pid *lock = new_lock("x.pid");
-
 	steer_reset();
 	greedy = new_lock("x.pid");
 	waiter = new_lock("x.pid");
 	ck_assert_int_eq(lockfile_pid_trylock(greedy), 0);
 	ck_assert_int_eq(lockfile_pid_wait_begin(waiter), BUSY);
 	steer_reset();
+	return new_lock("x.pid");
+}
+
+static void end_behind(struct lockfile_pid *lock)
+{
+	steer_reset();
+	lockfile_pid_free(lock);
+	end();
+}
+
+/* Who is not the first in line leaves it to that one, but not at the end of its time. */
+TEST(the_last_attempt_is_one_whoever_is_first)
+{
+	struct lockfile_pid *lock = begin_behind();
+
 	/* the first is no sleep */
 	steer_before("sys_epoll_wait", 2, remove_by_hand, NULL);
 	ck_assert_int_eq(lockfile_pid_timedlock(lock, 20), 0);
-	steer_reset();
-	lockfile_pid_free(lock);
-	lockfile_pid_free(waiter);
-	lockfile_pid_free(greedy);
-	assert_nothing_left();
+	end_behind(lock);
 }
 
 static void leap(void *unused)
@@ -285,22 +294,12 @@ static void leap_and_remove(void *unused)
 /* Nor if that is over when the line is joined: the clock is asked for the end, and what is left. */
 TEST(the_last_attempt_is_one_however_late_it_is)
 {
-	struct lockfile_pid *lock = new_lock("x.pid");
+	struct lockfile_pid *lock = begin_behind();
 
-	steer_reset();
-	greedy = new_lock("x.pid");
-	waiter = new_lock("x.pid");
-	ck_assert_int_eq(lockfile_pid_trylock(greedy), 0);
-	ck_assert_int_eq(lockfile_pid_wait_begin(waiter), BUSY);
-	steer_reset();
 	set_clock(0);
 	steer_before("sys_clock_ns", 2, leap_and_remove, NULL);
 	ck_assert_int_eq(lockfile_pid_timedlock(lock, 20), 0);
-	steer_reset();
-	lockfile_pid_free(lock);
-	lockfile_pid_free(waiter);
-	lockfile_pid_free(greedy);
-	assert_nothing_left();
+	end_behind(lock);
 }
 
 TEST(a_wait_that_is_long_over_ends)
