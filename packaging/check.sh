@@ -17,7 +17,6 @@ base=$tmp/base
 source=$tmp/source
 build=$tmp/build
 mkdir "$source" "$build"
-trap 'end_base; rm -rf "$tmp"' EXIT
 
 # since NAME: how long that took
 now=$(date +%s)
@@ -51,22 +50,26 @@ codename=$(sed -n 's/^VERSION_CODENAME=//p' /etc/os-release)
 
 make_base()
 {
-	mmdebstrap --quiet --variant=minbase "$codename" "$base" "$mirror" >"$tmp/base.log" 2>&1 &
-	base_maker=$!
+	{
+		mmdebstrap --quiet --variant=minbase "$codename" "$base" "$mirror" \
+			>"$tmp/base.log" 2>&1
+		echo $? >"$tmp/base.status"
+	} &
+	trap 'base_is_made; rm -rf "$tmp"' EXIT
+}
+
+# Not by its process ID, which may be another's by now: between start and end lie two
+# builds, and a shell forgets a child whose number comes up again.
+base_is_made()
+{
+	patience_s=600 await test -s "$tmp/base.status"
 }
 
 has_base()
 {
-	wait "$base_maker"
-	status=$?
-	base_maker=
+	base_is_made
 	cat "$tmp/base.log"
-	return "$status"
-}
-
-end_base()
-{
-	[ -z "${base_maker-}" ] || kill "$base_maker"
+	return "$(cat "$tmp/base.status")"
 }
 
 # The source package
