@@ -23,23 +23,21 @@
 
 #define PIDFS_TYPE 0x50494446UL /* linux/magic.h, Linux 6.9 */
 
-/* Two numbers, and we are in a PID namespace below that of this /proc.  0 or 1. */
-static int has_one_number(void)
+/* Two numbers, and we are in a PID namespace below that of this /proc. */
+static bool has_one_number(void)
 {
 	char status[PROC_TEXT_SIZE];
-	int r = proc_read("/proc/self/status", status);
-	const char *numbers = proc_field(status, "NSpid");
+	const char *numbers;
 
-	if (r < 0 || !numbers) /* there is none before Linux 4.1 */
-		return r < 0 ? r : 1;
-	return numbers[strcspn(numbers, "\t\n")] != '\t';
+	if (proc_read("/proc/self/status", status) < 0)
+		return false;
+	numbers = proc_field(status, "NSpid");
+	/* there is none before Linux 4.1 */
+	return !numbers || numbers[strcspn(numbers, "\t\n")] != '\t';
 }
 
-/*
- * The /proc of another PID namespace has another number for us, or none; or the
- * same by chance.  0 or 1.
- */
-static int proc_is_ours(void)
+/* The /proc of another PID namespace has another number for us, or none.  0 or 1. */
+static int has_our_number(void)
 {
 	char self[16];
 	int n = sys_readlinkat(AT_FDCWD, "/proc/self", self, sizeof(self) - 1);
@@ -47,17 +45,18 @@ static int proc_is_ours(void)
 	if (n <= 0)
 		return n;
 	self[n] = '\0';
-	return atoi(self) == (int)sys_getpid() ? has_one_number() : 0;
+	return atoi(self) == (int)sys_getpid();
 }
 
+/* Where it has our number by chance it tells the truth of ourselves alone. */
 static int read_proc_of(pid_t pid, const char *name, char text[PROC_TEXT_SIZE])
 {
 	char path[64];
-	int r = proc_is_ours();
+	int r = has_our_number();
 
 	text[0] = '\0';
-	if (r < 1)
-		return r;
+	if (r < 1 || (pid != sys_getpid() && !has_one_number()))
+		return r < 0 ? r : 0;
 	snprintf(path, sizeof(path), "/proc/%d/%s", (int)pid, name);
 	return proc_read(path, text);
 }

@@ -167,20 +167,6 @@ TEST(proc_of_another_pid_namespace_is_not_asked_for_start_times)
 	ck_assert_uint_eq(self.start, 0);
 }
 
-/* Before Linux 4.1 /proc/self/status does not have the numbers that we have elsewhere. */
-TEST(proc_that_does_not_count_namespaces_is_asked_for_start_times)
-{
-	struct owner self, expected;
-
-	steer_reset();
-	owner_self(&expected);
-	steer_result("sys_pread", 1, 0);
-	owner_self(&self);
-	steer_reset();
-	ck_assert_uint_ne(self.start, 0);
-	ck_assert_uint_eq(self.start, expected.start);
-}
-
 /* What cannot be had now is told; what is refused, is unknown. */
 static const struct {
 	int error, result;
@@ -258,10 +244,9 @@ static const struct {
 	const char *call;
 	int nth;
 } readings[] = {
-	{ "sys_readlinkat", 1 }, { "sys_readlinkat", 2 },   { "sys_readlinkat", 3 },
-	{ "sys_openat", 1 },     { "sys_openat", 2 },       { "sys_openat", 3 },
-	{ "sys_pidfd_open", 1 }, { "sys_fstatfs_type", 1 }, { "sys_pread", 1 },
-	{ "sys_pread", 2 },      { "sys_pread", 3 },
+	{ "sys_readlinkat", 1 }, { "sys_readlinkat", 2 }, { "sys_readlinkat", 3 },
+	{ "sys_openat", 1 },     { "sys_openat", 2 },     { "sys_pidfd_open", 1 },
+	{ "sys_pread", 1 },      { "sys_pread", 2 },      { "sys_fstatfs_type", 1 },
 };
 
 TEST_EACH(what_is_short_now_is_told, readings)
@@ -833,14 +818,40 @@ static void forge_status(const char *path, const char *text)
 	unlink("status");
 }
 
+/* Its PID is that of a living process, and only /proc can tell that it is another one. */
+static struct owner forge_earlier_owner(void)
+{
+	struct owner owner = forge_living_record().owner;
+
+	owner.pidfd_inode = 0;
+	owner.start--;
+	return owner;
+}
+
+/* Before Linux 4.1 /proc/self/status does not have the numbers that we have elsewhere. */
 TEST(proc_that_says_nothing_of_numbers_is_that_of_an_old_kernel)
 {
-	struct owner self;
+	struct owner self, earlier = forge_earlier_owner();
 
 	steer_reset();
+	owner_self(&self);
 	forge_status("/proc/self/status", "Name:\ttest\nUmask:\t0022\n");
-	ck_assert_int_eq(owner_self(&self), 0);
-	ck_assert_uint_ne(self.start, 0);
+	ck_assert_int_eq(owner_state(&earlier, &self), OWNER_DEAD);
+	forge_end();
+}
+
+TEST(proc_that_does_not_tell_our_numbers_is_not_asked_for_others)
+{
+	struct owner self, earlier = forge_earlier_owner();
+
+	steer_reset();
+	owner_self(&self);
+	ck_assert_int_eq(owner_state(&earlier, &self), OWNER_DEAD);
+	steer_reset();
+	steer_result("sys_openat", 1, -EACCES);
+	ck_assert_int_eq(owner_state(&earlier, &self), OWNER_ALIVE);
+	steer_reset();
+	forge_end();
 }
 
 static const struct {
@@ -885,8 +896,8 @@ static pid_t ask_with_the_same_number(pid_t zombie)
 		_exit(10);
 	memset(&self, 0, sizeof(self));
 	owner_self(&self);
-	if (self.start != 0)
-		_exit(11);
+	if (self.start == 0)
+		_exit(11); /* of ourselves it tells the truth */
 	steer_result("sys_pidfd_open", EVERY, -ENOSYS);
 	_exit(owner_pid_alive(zombie) ? 0 : 12);
 }
