@@ -9,8 +9,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/vfs.h>
 #include <time.h>
 #include <unistd.h>
+
+bool quick;
 
 int64_t now_ns(void)
 {
@@ -80,9 +83,9 @@ static void print_load(void)
 	double load[3] = { -1, -1, -1 };
 
 	getloadavg(load, 3);
-	printf("%s: load average %.2f %.2f %.2f, %ld processors\n\n", program_invocation_short_name,
-	       load[0], load[1], load[2], sysconf(_SC_NPROCESSORS_ONLN));
-	fflush(stdout);
+	fprintf(stderr, "%s: load average %.2f %.2f %.2f, %ld processors\n",
+	        program_invocation_short_name, load[0], load[1], load[2],
+	        sysconf(_SC_NPROCESSORS_ONLN));
 }
 
 void measure_in(char **dirs, void (*measure)(const char *dir))
@@ -94,6 +97,59 @@ void measure_in(char **dirs, void (*measure)(const char *dir))
 		measure(*dir);
 		fflush(stdout);
 	}
+}
+
+void bench_main(int argc, char **argv, void (*measure)(const char *dir))
+{
+	int option;
+
+	while ((option = getopt(argc, argv, "q")) == 'q')
+		quick = true;
+	if (option != -1) {
+		fprintf(stderr, "Usage: %s [-q] [DIRECTORY...]\n", program_invocation_short_name);
+		exit(EXIT_FAILURE);
+	}
+	measure_in(argv + optind, measure);
+}
+
+/* By the numbers that statfs(2) has. */
+static const char *filesystem_of(const char *dir)
+{
+	static char number[32];
+	struct statfs fs;
+
+	if (statfs(dir, &fs) < 0)
+		fail(dir, "statfs", strerror(errno));
+	switch ((uint32_t)fs.f_type) {
+	case 0x01021994:
+		return "tmpfs";
+	case 0x794c7630:
+		return "overlay";
+	case 0x9123683e:
+		return "btrfs";
+	case 0x58465342:
+		return "xfs";
+	case 0xef53:
+		return "ext4";
+	case 0x6969:
+		return "nfs";
+	default:
+		snprintf(number, sizeof(number), "0x%lx", (unsigned long)fs.f_type);
+		return number;
+	}
+}
+
+void print_sample(const char *figure, const char *dir, const char *peer, const char *parameter,
+                  const char *unit, double value)
+{
+	printf("%s\t%s\t%s\t%s\t%s\t%.10g\n", figure, filesystem_of(dir), peer, parameter, unit,
+	       value);
+}
+
+void print_fact(const char *figure, const char *dir, const char *peer, const char *parameter,
+                const char *answer)
+{
+	printf("%s\t%s\t%s\t%s\tfact\t%s\n", figure, filesystem_of(dir), peer, parameter, answer);
 }
 
 void bench_path(char *ret, size_t size, const char *dir, const char *suffix)

@@ -3,10 +3,14 @@
 #ifndef BENCH_H
 #define BENCH_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+/* -q was given: as little as still runs every path, to see that all of it works. */
+extern bool quick;
 
 /* Of some measured values; low and high are the quartiles. */
 struct spread {
@@ -33,6 +37,23 @@ void stay_on_one_processor(void);
 
 /* In each directory that is named, else on a tmpfs and in the current one. */
 void measure_in(char **dirs, void (*measure)(const char *dir));
+
+/* The same for a program whose only option is -q. */
+void bench_main(int argc, char **argv, void (*measure)(const char *dir));
+
+/*
+ * A line on stdout, of which bench/report.py makes the statistics:
+ *
+ *	FIGURE \t FILESYSTEM \t PEER \t PARAMETER \t UNIT \t VALUE
+ *
+ * The file system is that of the directory.  A parameter that is none is "-".
+ */
+void print_sample(const char *figure, const char *dir, const char *peer, const char *parameter,
+                  const char *unit, double value);
+
+/* An answer in words; its unit is "fact". */
+void print_fact(const char *figure, const char *dir, const char *peer, const char *parameter,
+                const char *answer);
 
 /* The last component of a lock file's path is "bench-PID" and a suffix. */
 void bench_path(char *ret, size_t size, const char *dir, const char *suffix);

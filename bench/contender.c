@@ -5,81 +5,83 @@
 
 #include "bench.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/file.h>
-#include <unistd.h>
 
-const char *kind_name(enum kind kind)
+/* What configure has not found is named all the same. */
+#if !defined(HAVE_LIBLOCKFILE) || !defined(HAVE_LIBBSD) || !defined(HAVE_LIBDAEMON)
+static bool is_nowhere(void)
 {
-	static const char *const names[] = { "lockfile-pid", "flock", "OFD" };
+	return false;
+}
+#endif
+#ifndef HAVE_LIBLOCKFILE
+const struct peer liblockfile_peer = { .name = "liblockfile", .is_here = is_nowhere };
+#endif
+#ifndef HAVE_LIBBSD
+const struct peer libbsd_peer = { .name = "libbsd pidfile", .is_here = is_nowhere };
+#endif
+#ifndef HAVE_LIBDAEMON
+const struct peer libdaemon_peer = { .name = "libdaemon", .is_here = is_nowhere };
+#endif
 
-	return names[kind];
+const struct peer *const peers[] = {
+	&ours_peer,     &liblockfile_peer,   &libbsd_peer,      &libdaemon_peer,
+	&flock_peer,    &ofd_peer,           &dotlockfile_peer, &lockfile_create_peer,
+	&procmail_peer, &flock_command_peer, &filelock_peer,
+};
+const size_t peer_count = COUNT(peers);
+
+bool peer_is_here(const struct peer *peer)
+{
+	static bool said[COUNT(peers)];
+
+	if (!peer->is_here || peer->is_here())
+		return true;
+	for (size_t i = 0; i < COUNT(peers); i++)
+		if (peers[i] == peer && !said[i]) {
+			fprintf(stderr, "%s: not here, and left out\n", peer->name);
+			said[i] = true;
+		}
+	return false;
 }
 
-/* 0 or -1 with errno */
-static int ofd(const struct contender *contender, int command, short type)
+const struct peer *peer_by_name(const char *name)
 {
-	struct flock lock = { .l_type = type, .l_whence = SEEK_SET, .l_len = 1 };
-
-	return fcntl(contender->fd, command, &lock);
+	for (size_t i = 0; i < COUNT(peers); i++)
+		if (strcmp(peers[i]->name, name) == 0)
+			return peers[i];
+	return NULL;
 }
 
-static int done(const struct contender *contender, const char *what, int r)
+void contender_open(struct contender *contender, const struct peer *peer, const char *path)
 {
-	if (r < 0)
-		fail(contender->path, what,
-		     contender->kind == OURS ? lockfile_pid_strerror(r) : strerror(errno));
-	return r;
-}
-
-void contender_open(struct contender *contender, enum kind kind, const char *path)
-{
-	*contender = (struct contender){ .kind = kind, .fd = -1 };
+	*contender = (struct contender){ .peer = peer };
 	snprintf(contender->path, sizeof(contender->path), "%s", path);
-	if (kind == OURS) {
-		done(contender, "new", lockfile_pid_new(&contender->lock, path));
-	} else {
-		contender->fd = open(path, O_CREAT | O_RDWR | O_CLOEXEC, 0644);
-		done(contender, "open", contender->fd);
-	}
+	peer->open(contender);
 }
 
 void contender_close(struct contender *contender)
 {
-	if (contender->kind == OURS)
-		lockfile_pid_free(contender->lock);
-	else
-		close(contender->fd);
+	contender->peer->close(contender);
 }
 
 void contender_lock(struct contender *contender)
 {
-	int r = contender->kind == OURS  ? lockfile_pid_lock(contender->lock) :
-	        contender->kind == FLOCK ? flock(contender->fd, LOCK_EX) :
-	                                   ofd(contender, F_OFD_SETLKW, F_WRLCK);
-
-	done(contender, "lock", r);
+	contender->peer->lock(contender);
 }
 
 bool contender_trylock(struct contender *contender)
 {
-	int r = contender->kind == OURS  ? lockfile_pid_trylock(contender->lock) :
-	        contender->kind == FLOCK ? flock(contender->fd, LOCK_EX | LOCK_NB) :
-	                                   ofd(contender, F_OFD_SETLK, F_WRLCK);
-
-	if (contender->kind == OURS ? r == LOCKFILE_PID_ERR_BUSY : r < 0 && errno == EAGAIN)
-		return false;
-	return done(contender, "trylock", r) == 0;
+	return contender->peer->trylock(contender);
 }
 
 void contender_unlock(struct contender *contender)
 {
-	int r = contender->kind == OURS  ? lockfile_pid_unlock(contender->lock) :
-	        contender->kind == FLOCK ? flock(contender->fd, LOCK_UN) :
-	                                   ofd(contender, F_OFD_SETLK, F_UNLCK);
+	contender->peer->unlock(contender);
+}
 
-	done(contender, "unlock", r);
+void contender_no_preparation(struct contender *contender)
+{
+	(void)contender;
 }

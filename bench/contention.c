@@ -16,6 +16,7 @@
 
 #include "bench.h"
 #include "contender.h"
+#include "kind.h"
 #include "worker.h"
 
 #include <errno.h>
@@ -96,7 +97,7 @@ static void waiter(void *argument)
 	struct slot *slot = argument;
 	struct contender contender;
 
-	contender_open(&contender, crowd->kind, crowd->path);
+	contender_open(&contender, kind_peer(crowd->kind), crowd->path);
 	crowd->going++;
 	do
 		take_turn(&contender, slot);
@@ -176,7 +177,7 @@ static void contend(struct result *result, int repetition)
 	double spent;
 	int64_t begin;
 
-	contender_open(&contender, crowd->kind, crowd->path);
+	contender_open(&contender, kind_peer(crowd->kind), crowd->path);
 	contender_lock(&contender);
 	form_line();
 	spent = cpu_us();

@@ -15,6 +15,7 @@
 
 #include "bench.h"
 #include "contender.h"
+#include "kind.h"
 #include "worker.h"
 
 #include <limits.h>
@@ -49,7 +50,7 @@ static void waiter(void *argument)
 
 	if (meeting->apart)
 		stay_on_processor(1);
-	contender_open(&contender, meeting->kind, meeting->path);
+	contender_open(&contender, kind_peer(meeting->kind), meeting->path);
 	for (int i = 1; i <= HANDOFFS; i++) {
 		sem_wait(&meeting->begin);
 		meeting->going = i;
@@ -85,7 +86,7 @@ static void hand_off_all(struct meeting *meeting, enum kind kind, double us[HAND
 	meeting->kind = kind;
 	meeting->going = 0;
 	other = worker_start(waiter, meeting);
-	contender_open(&contender, kind, meeting->path);
+	contender_open(&contender, kind_peer(kind), meeting->path);
 	for (int i = 0; i < HANDOFFS; i++)
 		us[i] = hand_off(meeting, &contender, other, i + 1);
 	contender_close(&contender);

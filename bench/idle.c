@@ -11,6 +11,7 @@
 
 #include "bench.h"
 #include "contender.h"
+#include "kind.h"
 #include "worker.h"
 
 #include <limits.h>
@@ -37,7 +38,7 @@ static void waiter(void *argument)
 	struct line *line = argument;
 	struct contender contender;
 
-	contender_open(&contender, line->kind, line->path);
+	contender_open(&contender, kind_peer(line->kind), line->path);
 	*line->going = true;
 	contender_lock(&contender);
 	contender_unlock(&contender);
@@ -49,7 +50,7 @@ static void form(struct line *line, enum kind kind, const char *dir)
 	line->kind = kind;
 	line->going = worker_share(sizeof(*line->going));
 	bench_path(line->path, sizeof(line->path), dir, kind_name(kind));
-	contender_open(&line->holder, kind, line->path);
+	contender_open(&line->holder, kind_peer(kind), line->path);
 	contender_lock(&line->holder);
 	line->waiter = worker_start(waiter, line);
 	while (!*line->going)

@@ -11,6 +11,7 @@
 
 #include "bench.h"
 #include "contender.h"
+#include "kind.h"
 #include "worker.h"
 
 #include <limits.h>
@@ -57,7 +58,7 @@ static void loop(void *argument)
 	struct contest *contest = argument;
 	struct contender contender;
 
-	contender_open(&contender, contest->kind, contest->path);
+	contender_open(&contender, kind_peer(contest->kind), contest->path);
 	contest->ready = 1;
 	while (!contest->over) {
 		if (contest->trylock) {
@@ -104,7 +105,7 @@ static void compete(struct contest *contest, const struct variant *variant, stru
 	contest->trylock = variant->trylock;
 	contest->ready = 0;
 	other = worker_start(loop, contest);
-	contender_open(&contender, contest->kind, contest->path);
+	contender_open(&contender, kind_peer(contest->kind), contest->path);
 	while (contest->ready == 0)
 		sleep_us(50);
 	taken = contest->taken;

@@ -11,6 +11,7 @@
 
 #include "bench.h"
 #include "contender.h"
+#include "kind.h"
 #include "worker.h"
 
 #include <limits.h>
@@ -40,7 +41,7 @@ static void holder(void *argument)
 	struct scene *scene = argument;
 	struct contender contender;
 
-	contender_open(&contender, scene->kind, scene->path);
+	contender_open(&contender, kind_peer(scene->kind), scene->path);
 	contender_lock(&contender);
 	sem_post(&scene->held);
 	for (;;)
@@ -52,7 +53,7 @@ static void successor(void *argument)
 	struct scene *scene = argument;
 	struct contender contender;
 
-	contender_open(&contender, scene->kind, scene->path);
+	contender_open(&contender, kind_peer(scene->kind), scene->path);
 	scene->going = true;
 	contender_lock(&contender);
 	scene->locked_ns = now_ns();
