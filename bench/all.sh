@@ -5,6 +5,6 @@
 # Usage: bench/all.sh [DIRECTORY...]
 set -eu
 
-for bench in uncontended handoff takeover starvation contention idle; do
+for bench in cycle handoff takeover starvation contention idle; do
 	"bench/$bench" "$@"
 done

@@ -21,7 +21,6 @@ static void prepare(struct contender *contender)
 {
 	(void)contender;
 	daemon_log_use = DAEMON_LOG_STDERR;
-	daemon_set_verbosity(LOG_ERR);
 	daemon_pid_file_proc = current_path;
 }
 
