@@ -156,14 +156,3 @@ void bench_path(char *ret, size_t size, const char *dir, const char *suffix)
 {
 	snprintf(ret, size, "%s/bench-%d%s", dir, (int)getpid(), suffix);
 }
-
-void create_and_unlink(const char *path)
-{
-	char content[16];
-	int length = snprintf(content, sizeof(content), "%d\n", (int)getpid());
-	int fd = open(path, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0644);
-
-	if (fd < 0 || write(fd, content, (size_t)length) != length || close(fd) < 0 ||
-	    unlink(path) < 0)
-		fail(path, "create and unlink", strerror(errno));
-}

@@ -58,7 +58,4 @@ void print_fact(const char *figure, const char *dir, const char *peer, const cha
 /* The last component of a lock file's path is "bench-PID" and a suffix. */
 void bench_path(char *ret, size_t size, const char *dir, const char *suffix);
 
-/* What every lock that is a file costs at least: create, write, close and unlink one. */
-void create_and_unlink(const char *path);
-
 #endif

@@ -2,174 +2,143 @@
 /*
  * How long from the release in one process to the lock in another?
  *
- *	handoff [DIRECTORY...]
+ *	handoff [-q] [DIRECTORY...]
  *
  * The other sleeps in line when the first begins to unlock, and it is over when
- * its call to lock returns.  Once each of the two has a processor of its own; once
- * the scheduler puts them where it likes, which is often one after the other on the
- * same.  A lock that is a file cannot be cheaper than the
- * sum of a hand-off of flock(2), for waking up, and of a create, write, close
- * and unlink, for the file.
+ * its call to lock returns.  Once each of the two has a processor of its own ("apart");
+ * once the scheduler puts them where it likes ("free"), which is often one after the
+ * other on the same.  A lock that is a file cannot be cheaper than the sum of a
+ * hand-off of flock(2), for waking up, and of the floor, for the file: that is a
+ * create, write, close and unlink after a pause as before a hand-off, since what
+ * comes out of the blue is dearer than what is repeated.
+ *
+ * What sleeps between looks does so longer the longer it waits, in some peers; here
+ * it is the first and shortest time.
  */
 #include <config.h>
 
 #include "bench.h"
 #include "contender.h"
-#include "kind.h"
+#include "trials.h"
 #include "worker.h"
 
-#include <limits.h>
 #include <semaphore.h>
 #include <stdatomic.h>
 #include <stdbool.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
-
-#define REPETITIONS 9
-#define HANDOFFS    300
-#define PAUSE_US    200
 
 struct meeting {
+	const struct trials *trials;
 	sem_t begin, end;
 	atomic_int going; /* the hand-off for which the waiter goes in line */
+	atomic_bool over;
 	_Atomic int64_t locked_ns;
-	bool apart;
-	enum kind kind;
-	char path[PATH_MAX];
 };
 
-/* In us: medians of repetitions, and all there is. */
-static double medians[KINDS + 1][REPETITIONS];
-static double all[KINDS + 1][REPETITIONS * HANDOFFS];
+static bool apart;
+
+static void wait_in_line(struct meeting *meeting, struct contender *contender)
+{
+	meeting->going++;
+	contender_lock(contender);
+	meeting->locked_ns = now_ns();
+	contender_unlock(contender);
+	sem_post(&meeting->end);
+}
 
 static void waiter(void *argument)
 {
 	struct meeting *meeting = argument;
 	struct contender contender;
 
-	if (meeting->apart)
+	if (apart)
 		stay_on_processor(1);
-	contender_open(&contender, kind_peer(meeting->kind), meeting->path);
-	for (int i = 1; i <= HANDOFFS; i++) {
-		sem_wait(&meeting->begin);
-		meeting->going = i;
-		contender_lock(&contender);
-		meeting->locked_ns = now_ns();
-		contender_unlock(&contender);
-		sem_post(&meeting->end);
-	}
+	contender_open(&contender, meeting->trials->peer, meeting->trials->path);
+	sem_wait(&meeting->begin);
+	for (; !meeting->over; sem_wait(&meeting->begin))
+		wait_in_line(meeting, &contender);
 	contender_close(&contender);
 }
 
-static double hand_off(struct meeting *meeting, struct contender *contender, pid_t other, int i)
+/* In us. */
+static double hand_off(struct meeting *meeting, struct contender *contender, pid_t other)
 {
+	int going = meeting->going;
 	int64_t begin;
 
 	contender_lock(contender);
 	sem_post(&meeting->begin);
-	while (meeting->going != i)
+	while (meeting->going == going)
 		sleep_us(50);
 	worker_await_sleep(other);
-	sleep_us(PAUSE_US);
+	trials_pause(meeting->trials);
 	begin = now_ns();
 	contender_unlock(contender);
 	sem_wait(&meeting->end);
 	return (double)(meeting->locked_ns - begin) / 1000;
 }
 
-static void hand_off_all(struct meeting *meeting, enum kind kind, double us[HANDOFFS])
+static void hand_off_again_and_again(struct trials *trials)
 {
+	struct meeting *meeting = worker_share(sizeof(*meeting));
 	struct contender contender;
 	pid_t other;
 
-	meeting->kind = kind;
-	meeting->going = 0;
+	meeting->trials = trials;
+	sem_init(&meeting->begin, 1, 0);
+	sem_init(&meeting->end, 1, 0);
 	other = worker_start(waiter, meeting);
-	contender_open(&contender, kind_peer(kind), meeting->path);
-	for (int i = 0; i < HANDOFFS; i++)
-		us[i] = hand_off(meeting, &contender, other, i + 1);
+	contender_open(&contender, trials->peer, trials->path);
+	while (trials_go_on(trials))
+		trials_note(trials, hand_off(meeting, &contender, other));
 	contender_close(&contender);
+	meeting->over = true;
+	sem_post(&meeting->begin);
 	worker_join(other);
-	unlink(meeting->path);
 }
 
-/* After a pause, as before a hand-off: what comes out of the blue is dearer than what is repeated. */
-static void create_all(const char *path, double us[HANDOFFS])
+static void create_again_and_again(struct trials *trials)
 {
-	for (int i = 0; i < HANDOFFS; i++) {
+	struct contender contender;
+
+	contender_open(&contender, trials->peer, trials->path);
+	while (trials_go_on(trials)) {
 		int64_t begin;
 
-		sleep_us(PAUSE_US);
+		trials_pause(trials);
 		begin = now_ns();
-		create_and_unlink(path);
-		us[i] = (double)(now_ns() - begin) / 1000;
+		contender_trylock(&contender);
+		contender_unlock(&contender);
+		trials_note(trials, (double)(now_ns() - begin) / 1000);
 	}
+	contender_close(&contender);
 }
 
-static void repeat(struct meeting *meeting, int repetition)
+static void run(struct trials *trials)
 {
-	for (int row = 0; row <= KINDS; row++) {
-		double *us = all[row] + repetition * HANDOFFS;
-
-		if (row < KINDS)
-			hand_off_all(meeting, (enum kind)row, us);
-		else
-			create_all(meeting->path, us);
-		medians[row][repetition] = spread_of(us, HANDOFFS).median;
-	}
-}
-
-static void report(void)
-{
-	double ratios[REPETITIONS];
-
-	for (int i = 0; i < REPETITIONS; i++)
-		ratios[i] = medians[OURS][i] / (medians[FLOCK][i] + medians[KINDS][i]);
-	for (int row = 0; row <= KINDS; row++) {
-		struct spread each = spread_of(all[row], REPETITIONS * HANDOFFS);
-
-		print_spread(row < KINDS ? kind_name((enum kind)row) :
-		                           "create, write, close, unlink",
-		             spread_of(medians[row], REPETITIONS));
-		printf("  %30s %8s  %8.2f ..%8.2f\n", "quartiles of all", "", each.low, each.high);
-	}
-	print_spread("lockfile-pid / (flock + file)", spread_of(ratios, REPETITIONS));
-	printf("\n");
-}
-
-/* In a process of its own, since it may be pinned. */
-static void measure_one_way(void *argument)
-{
-	struct meeting *meeting = argument;
-
-	if (meeting->apart)
+	if (apart)
 		stay_on_processor(0);
-	for (int i = 0; i < REPETITIONS; i++)
-		repeat(meeting, i);
-	report();
-	fflush(stdout);
+	if (trials->peer == &floor_peer)
+		create_again_and_again(trials);
+	else
+		hand_off_again_and_again(trials);
 }
 
 static void measure(const char *dir)
 {
-	struct meeting *meeting = worker_share(sizeof(*meeting));
+	static const struct figure figures[] = {
+		{ "handoff", "free", &floor_peer, run },
+		{ "handoff", "apart", &floor_peer, run },
+	};
 
-	sem_init(&meeting->begin, 1, 0);
-	sem_init(&meeting->end, 1, 0);
-	bench_path(meeting->path, sizeof(meeting->path), dir, ".pid");
-	for (int apart = 1; apart >= 0; apart--) {
-		printf("%s: us a hand-off, %s; medians of %d, %d repetitions: "
-		       "median, least .. most\n\n",
-		       dir, apart ? "each on its processor" : "not pinned", HANDOFFS, REPETITIONS);
-		meeting->apart = apart;
-		worker_join(worker_start(measure_one_way, meeting));
+	for (int i = 0; i < 2; i++) {
+		apart = i == 1;
+		figure_measure(&figures[i], dir);
 	}
 }
 
 int main(int argc, char **argv)
 {
-	(void)argc;
-	measure_in(argv + 1, measure);
+	bench_main(argc, argv, measure);
 	return EXIT_SUCCESS;
 }

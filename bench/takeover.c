@@ -2,46 +2,40 @@
 /*
  * How long from the death of a holder to the lock in another process?
  *
- *	takeover [DIRECTORY...]
+ *	takeover [-q] [DIRECTORY...]
  *
  * From just before SIGKILL is sent until the call to lock returns, in a process
- * that sleeps in line.
+ * that sleeps in line.  "never": it had looked again, or two seconds had passed, and
+ * it slept on; it gets the lock in the end because the file is removed by hand.
  */
 #include <config.h>
 
 #include "bench.h"
 #include "contender.h"
-#include "kind.h"
+#include "trials.h"
 #include "worker.h"
 
-#include <limits.h>
+#include <errno.h>
 #include <semaphore.h>
 #include <stdatomic.h>
-#include <stdio.h>
+#include <stdbool.h>
 #include <stdlib.h>
+#include <time.h>
 #include <unistd.h>
 
-#define REPETITIONS 7
-#define TAKEOVERS   50
-
 struct scene {
-	sem_t held;
+	const struct trials *trials;
+	sem_t held, had; /* by the first, and by the second */
 	atomic_bool going;
 	_Atomic int64_t locked_ns;
-	enum kind kind;
-	char path[PATH_MAX];
 };
-
-/* In us: medians of repetitions, and all there is. */
-static double medians[KINDS][REPETITIONS];
-static double all[KINDS][REPETITIONS * TAKEOVERS];
 
 static void holder(void *argument)
 {
 	struct scene *scene = argument;
 	struct contender contender;
 
-	contender_open(&contender, kind_peer(scene->kind), scene->path);
+	contender_open(&contender, scene->trials->peer, scene->trials->path);
 	contender_lock(&contender);
 	sem_post(&scene->held);
 	for (;;)
@@ -53,15 +47,28 @@ static void successor(void *argument)
 	struct scene *scene = argument;
 	struct contender contender;
 
-	contender_open(&contender, kind_peer(scene->kind), scene->path);
+	contender_open(&contender, scene->trials->peer, scene->trials->path);
 	scene->going = true;
 	contender_lock(&contender);
 	scene->locked_ns = now_ns();
+	sem_post(&scene->had);
 	contender_unlock(&contender);
 	contender_close(&contender);
 }
 
-static double take_over(struct scene *scene)
+static bool is_had(struct scene *scene)
+{
+	struct timespec end;
+
+	clock_gettime(CLOCK_REALTIME, &end);
+	end.tv_sec += trials_patience_s(scene->trials);
+	while (sem_timedwait(&scene->had, &end) < 0)
+		if (errno != EINTR)
+			return false;
+	return true;
+}
+
+static void take_over(struct scene *scene, struct trials *trials)
 {
 	pid_t first = worker_start(holder, scene), second;
 	int64_t begin;
@@ -72,48 +79,36 @@ static double take_over(struct scene *scene)
 	while (!scene->going)
 		sleep_us(50);
 	worker_await_sleep(second);
-	begin = now_ns();
-	worker_kill(first);
+	trials_pause(trials);
+	begin = worker_kill(first);
+	trials->in_vain = !is_had(scene);
+	if (trials->in_vain)
+		unlink(trials->path);
+	else
+		trials_note(trials, (double)(scene->locked_ns - begin) / 1000);
 	worker_join(second);
-	return (double)(scene->locked_ns - begin) / 1000;
 }
 
-static void repeat(struct scene *scene, int repetition)
+static void run(struct trials *trials)
 {
-	for (int kind = 0; kind < KINDS; kind++) {
-		double *us = all[kind] + repetition * TAKEOVERS;
+	struct scene *scene = worker_share(sizeof(*scene));
 
-		scene->kind = (enum kind)kind;
-		for (int i = 0; i < TAKEOVERS; i++)
-			us[i] = take_over(scene);
-		medians[kind][repetition] = spread_of(us, TAKEOVERS).median;
-		unlink(scene->path);
-	}
+	scene->trials = trials;
+	sem_init(&scene->held, 1, 0);
+	sem_init(&scene->had, 1, 0);
+	while (trials_go_on(trials))
+		take_over(scene, trials);
 }
 
 static void measure(const char *dir)
 {
-	struct scene *scene = worker_share(sizeof(*scene));
+	static const struct figure figure = { "takeover", "-", NULL, run };
 
-	sem_init(&scene->held, 1, 0);
-	bench_path(scene->path, sizeof(scene->path), dir, ".pid");
-	for (int i = 0; i < REPETITIONS; i++)
-		repeat(scene, i);
-	printf("%s: us from SIGKILL to the lock; medians of %d, %d repetitions: "
-	       "median, least .. most\n\n",
-	       dir, TAKEOVERS, REPETITIONS);
-	for (int kind = 0; kind < KINDS; kind++) {
-		struct spread each = spread_of(all[kind], REPETITIONS * TAKEOVERS);
-
-		print_spread(kind_name((enum kind)kind), spread_of(medians[kind], REPETITIONS));
-		printf("  %30s %8s  %8.2f ..%8.2f\n", "quartiles of all", "", each.low, each.high);
-	}
-	printf("\n");
+	figure_measure(&figure, dir);
 }
 
 int main(int argc, char **argv)
 {
-	(void)argc;
-	measure_in(argv + 1, measure);
+	bench_main(argc, argv, measure);
 	return EXIT_SUCCESS;
 }

@@ -12,7 +12,7 @@ void *worker_share(size_t size);
 
 pid_t worker_start(void (*work)(void *argument), void *argument);
 
-/* Waits until it sleeps, or has slept at some time since. */
+/* Waits until it sleeps, and each program that it has started, or has slept at some time since. */
 void worker_await_sleep(pid_t worker);
 
 /* Processor time up to now. */
@@ -21,6 +21,7 @@ int64_t worker_cpu_ns(pid_t worker);
 /* Waits for its end, which must be a good one. */
 void worker_join(pid_t worker);
 
-void worker_kill(pid_t worker);
+/* With the programs that it has started.  Returns now_ns() just before. */
+int64_t worker_kill(pid_t worker);
 
 #endif
