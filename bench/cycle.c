@@ -25,7 +25,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#define BATCHES  101
+#define BATCHES  61
 #define BATCH_NS INT64_C(10000000)
 
 struct cycle {

@@ -30,16 +30,15 @@
 struct meeting {
 	const struct trials *trials;
 	sem_t begin, end;
-	atomic_int going; /* the hand-off for which the waiter goes in line */
 	atomic_bool over;
-	_Atomic int64_t locked_ns;
+	_Atomic int64_t going_ns, locked_ns; /* when the waiter went in line, and had the lock */
 };
 
 static bool apart;
 
 static void wait_in_line(struct meeting *meeting, struct contender *contender)
 {
-	meeting->going++;
+	meeting->going_ns = now_ns();
 	contender_lock(contender);
 	meeting->locked_ns = now_ns();
 	contender_unlock(contender);
@@ -63,15 +62,15 @@ static void waiter(void *argument)
 /* In us. */
 static double hand_off(struct meeting *meeting, struct contender *contender, pid_t other)
 {
-	int going = meeting->going;
 	int64_t begin;
 
 	contender_lock(contender);
+	meeting->going_ns = 0;
 	sem_post(&meeting->begin);
-	while (meeting->going == going)
+	while (meeting->going_ns == 0)
 		sleep_us(50);
 	worker_await_sleep(other);
-	trials_pause(meeting->trials);
+	trials_pause(meeting->trials, meeting->going_ns);
 	begin = now_ns();
 	contender_unlock(contender);
 	sem_wait(&meeting->end);
@@ -105,7 +104,7 @@ static void create_again_and_again(struct trials *trials)
 	while (trials_go_on(trials)) {
 		int64_t begin;
 
-		trials_pause(trials);
+		trials_pause(trials, now_ns());
 		begin = now_ns();
 		contender_trylock(&contender);
 		contender_unlock(&contender);

@@ -25,9 +25,8 @@
 
 struct scene {
 	const struct trials *trials;
-	sem_t held, had; /* by the first, and by the second */
-	atomic_bool going;
-	_Atomic int64_t locked_ns;
+	sem_t held, had;                     /* by the first, and by the second */
+	_Atomic int64_t going_ns, locked_ns; /* when the second went in line, and had the lock */
 };
 
 static void holder(void *argument)
@@ -48,7 +47,7 @@ static void successor(void *argument)
 	struct contender contender;
 
 	contender_open(&contender, scene->trials->peer, scene->trials->path);
-	scene->going = true;
+	scene->going_ns = now_ns();
 	contender_lock(&contender);
 	scene->locked_ns = now_ns();
 	sem_post(&scene->had);
@@ -74,12 +73,12 @@ static void take_over(struct scene *scene, struct trials *trials)
 	int64_t begin;
 
 	sem_wait(&scene->held);
-	scene->going = false;
+	scene->going_ns = 0;
 	second = worker_start(successor, scene);
-	while (!scene->going)
+	while (scene->going_ns == 0)
 		sleep_us(50);
 	worker_await_sleep(second);
-	trials_pause(trials);
+	trials_pause(trials, scene->going_ns);
 	begin = worker_kill(first);
 	trials->in_vain = !is_had(scene);
 	if (trials->in_vain)

@@ -12,10 +12,10 @@
 
 #define TURNS      9
 #define TURN_S     0.25 /* of a peer that is woken, at most */
-#define LOOKS      10   /* of one that looks itself, in a turn */
+#define LOOKS      20   /* of one that looks itself, in a turn */
 #define SLOW_S     1.0  /* what sleeps so long sleeps side by side */
 #define PAIRS      12
-#define SLOW_RUN_S 10.0
+#define SLOW_RUN_S 11.0
 #define PAUSE_US   200
 #define MARGIN_S   2
 #define MOST_ROWS  16
@@ -49,9 +49,12 @@ void trials_note(struct trials *trials, double us)
 	trials->us[trials->count++] = us;
 }
 
-void trials_pause(const struct trials *trials)
+void trials_pause(const struct trials *trials, int64_t since_ns)
 {
-	sleep_us(PAUSE_US + (int)(1e6 * trials->peer->looks_s * drand48()));
+	int64_t until_ns = since_ns + ns_of(trials->peer->looks_s * drand48());
+	int64_t us = (until_ns - now_ns()) / 1000;
+
+	sleep_us(us > PAUSE_US ? (int)us : PAUSE_US);
 }
 
 int trials_patience_s(const struct trials *trials)

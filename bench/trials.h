@@ -39,13 +39,13 @@ bool trials_go_on(const struct trials *trials);
 void trials_note(struct trials *trials, double us);
 
 /*
- * The waiter has begun to sleep.  The lock is to become free after this pause: soon,
- * if it is woken; else at a random time before its next look, any as likely as the
- * other.
+ * The waiter sleeps, and went in line at the time given.  After this pause the lock is
+ * to become free: soon, if a waiter is woken; else at a random time before its next
+ * look, any as likely as the other.
  */
-void trials_pause(const struct trials *trials);
+void trials_pause(const struct trials *trials, int64_t since_ns);
 
-/* So long after the pause a waiter was woken, or has looked again. */
+/* So long after that a waiter was woken, or has looked again. */
 int trials_patience_s(const struct trials *trials);
 
 #endif
