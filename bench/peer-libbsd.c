@@ -10,9 +10,7 @@
 
 static bool trylock(struct contender *contender)
 {
-	pid_t other;
-
-	contender->handle = pidfile_open(contender->path, 0644, &other);
+	contender->handle = pidfile_open(contender->path, 0644, NULL);
 	if (!contender->handle && errno == EEXIST)
 		return false;
 	if (!contender->handle)
