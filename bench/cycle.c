@@ -13,6 +13,9 @@
  *
  * In "cycle" there is one contender for all of it, whose file or process, if it has
  * one, is open already.  In "cycle-new" each cycle has a contender of its own.
+ *
+ * Where an interpreter is the contender it gets its orders by pipes, which are in the
+ * figure: some microseconds.
  */
 #include <config.h>
 
