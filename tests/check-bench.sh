@@ -198,7 +198,7 @@ draws()
 is_packed()
 {
 	cd "$top_srcdir" || return
-	for file in bench/*.*; do
+	for file in bench/*.* doc/bench*.*; do
 		grep -qE "[[:space:]]($file|${file%.c})( |$)" Makefile.am || {
 			echo "not in Makefile.am: $file"
 			return 1
