@@ -16,7 +16,7 @@ struct streams {
 /*
  * Starts it by its path, in an environment of nothing but PATH: as little as there is
  * for it, and for its loader, to look for.  Dies with the thread that started it,
- * unless it has a set-group-ID bit (prctl(2) has that).
+ * unless it has a set-group-ID bit, as those for mail have (prctl(2) says that).
  */
 pid_t command_start(const char *const *argv, const struct streams *streams);
 
