@@ -2,158 +2,60 @@
 /*
  * What does an acquisition cost with so many in line?
  *
- *	contention [-n WAITERS] [-k KIND] [DIRECTORY...]
+ *	contention [-q] [DIRECTORY...]
  *
- * Waiters hold the lock 200 us each, busily, and want it again at once; or each
- * is a process that ends after its turn, and another takes its place at the end
- * of the line.  Time is taken from the release of a first lock, with all of them
- * asleep in line, to an acquisition whose number was chosen before.  That one
- * keeps the lock until the others' processor time has been read.
+ * Waiters hold the lock 200 us each, busily, and want it again at once; or each is a
+ * process that ends after its turn, and another takes its place at the end of the
+ * line ("contention-exit", which has the start of that process in it, and is where a
+ * lock must change hands).  Time is taken from the release of a first lock, with all
+ * of them asleep in line, to an acquisition whose number was chosen before, or to a
+ * limit, and then to what was had by then.
  *
- * -n and -k: for one number of waiters, for one kind of lock (0, 1, 2) only.
+ * Where waiters want it again at once, one of them may have it all the time: figures
+ * "contention-fewest" and "contention-most" are the turns of one.
+ *
+ * Those that sleep for seconds between looks have the time for that, once, and side by
+ * side; they hardly disturb one another.
  */
 #include <config.h>
 
 #include "bench.h"
-#include "contender.h"
-#include "kind.h"
+#include "crowd.h"
+#include "scratch.h"
 #include "worker.h"
 
-#include <errno.h>
 #include <limits.h>
-#include <semaphore.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
-#define REPETITIONS 5
-#define HOLD_NS     200000
-#define TURNS       2000 /* measured, or two for each waiter */
-#define SETTLE_US   20000
+#define REPETITIONS 3
+#define TURNS       1000 /* measured, or two for each waiter */
+#define TURNS_QUICK 10
+#define LIMIT_S     2.0
+#define LIMIT_QUICK 0.1
 
-enum { STAY, EXIT, MODES };
+/* Of those that look every few seconds. */
+#define SLOW_LOOKS_S     1.0
+#define SLOW_LIMIT_S     10.0
+#define SLOW_WAITERS_MAX 256
+
+/* Each waiter is an interpreter, of 50 ms to start. */
+#define FILELOCK_WAITERS_MAX 64
+
+#define CROWDS_MAX 16
 
 static const int sizes[] = { 2, 4, 16, 64, 256, 1000 };
-#define MOST_WAITERS 1000
 
-struct slot {
-	int index, turns;
-	pid_t pid;
-};
-
-struct crowd {
-	enum kind kind;
-	int mode, size, last_turn;
-	char path[PATH_MAX];
-	atomic_int going, taken, holders, overlaps;
-	atomic_bool over;
-	sem_t last_holds, go_on;
-	int64_t end_ns;
-	struct slot slots[MOST_WAITERS];
-};
-
-struct result {
-	double wall_us[REPETITIONS], cpu_us[REPETITIONS]; /* an acquisition */
-	double fewest[REPETITIONS], most[REPETITIONS];    /* turns of a waiter */
-};
-
-static struct result results[MODES][COUNT(sizes)][KINDS];
-static int only_size, only_kind = -1;
-static struct crowd *crowd;
-
-static void hold(void)
+static const char *figure_of(const struct crowd *crowd, const char *what)
 {
-	int64_t end = now_ns() + HOLD_NS;
+	static char figure[32];
 
-	while (now_ns() < end)
-		;
+	snprintf(figure, sizeof(figure), "contention%s%s", crowd->leave ? "-exit" : "", what);
+	return figure;
 }
 
-static void take_turn(struct contender *contender, struct slot *slot)
-{
-	contender_lock(contender);
-	if (!crowd->over) {
-		if (crowd->holders++ != 0)
-			crowd->overlaps++;
-		slot->turns++;
-		if (++crowd->taken == crowd->last_turn) {
-			crowd->end_ns = now_ns();
-			sem_post(&crowd->last_holds);
-			sem_wait(&crowd->go_on);
-		} else {
-			hold();
-		}
-		crowd->holders--;
-	}
-	contender_unlock(contender);
-}
-
-static void waiter(void *argument)
-{
-	struct slot *slot = argument;
-	struct contender contender;
-
-	contender_open(&contender, kind_peer(crowd->kind), crowd->path);
-	crowd->going++;
-	do
-		take_turn(&contender, slot);
-	while (crowd->mode == STAY && !crowd->over);
-	contender_close(&contender);
-}
-
-static void start(struct slot *slot)
-{
-	slot->pid = worker_start(waiter, slot);
-}
-
-static struct slot *slot_of(pid_t pid)
-{
-	for (int i = 0; i < crowd->size; i++)
-		if (crowd->slots[i].pid == pid)
-			return &crowd->slots[i];
-	fail("worker", "wait", "not one of ours");
-}
-
-/* Each that has had its turn makes room for another. */
-static void replace_those_who_leave(int count)
-{
-	while (count-- > 0) {
-		int status;
-		pid_t pid = wait(&status);
-
-		if (pid < 0 || status != 0)
-			fail("worker", "end", "not a good one");
-		start(slot_of(pid));
-	}
-}
-
-static double cpu_us(void)
-{
-	struct rusage gone;
-	int64_t ns = 0;
-
-	for (int i = 0; i < crowd->size; i++)
-		ns += worker_cpu_ns(crowd->slots[i].pid);
-	getrusage(RUSAGE_CHILDREN, &gone);
-	return (double)ns / 1000 + 1e6 * (double)(gone.ru_utime.tv_sec + gone.ru_stime.tv_sec) +
-	       (double)(gone.ru_utime.tv_usec + gone.ru_stime.tv_usec);
-}
-
-static void form_line(void)
-{
-	for (int i = 0; i < crowd->size; i++)
-		start(&crowd->slots[i]);
-	while (crowd->going < crowd->size)
-		sleep_us(1000);
-	for (int i = 0; i < crowd->size; i++)
-		worker_await_sleep(crowd->slots[i].pid);
-}
-
-static void note(struct result *result, int repetition, double wall_us, double spent_us)
+static void print_turns(const struct crowd *crowd, const char *dir, const char *waiters)
 {
 	int fewest = INT_MAX, most = 0;
 
@@ -163,130 +65,146 @@ static void note(struct result *result, int repetition, double wall_us, double s
 		fewest = turns < fewest ? turns : fewest;
 		most = turns > most ? turns : most;
 	}
-	result->wall_us[repetition] = wall_us / crowd->last_turn;
-	result->cpu_us[repetition] = spent_us / crowd->last_turn;
-	result->fewest[repetition] = fewest;
-	result->most[repetition] = most;
+	print_sample("contention-fewest", dir, crowd->peer->name, waiters, "turns", fewest);
+	print_sample("contention-most", dir, crowd->peer->name, waiters, "turns", most);
+}
+
+static void report(const struct crowd *crowd, const char *dir)
+{
+	const char *name = crowd->peer->name;
+	char waiters[16], none[32];
+
+	snprintf(waiters, sizeof(waiters), "%d", crowd->size);
+	snprintf(none, sizeof(none), "none in %g s", crowd->limit_s);
+	if (crowd->overlaps > 0 && crowd->peer == &ours_peer)
+		fail(crowd->path, name, "two held the lock");
 	if (crowd->overlaps > 0)
-		fail(crowd->path, kind_name(crowd->kind), "two held the lock");
+		print_fact(figure_of(crowd, "-overlaps"), dir, name, waiters, "two held the lock");
+	if (crowd->had == 0) {
+		print_fact(figure_of(crowd, ""), dir, name, waiters, none);
+		return;
+	}
+	print_sample(figure_of(crowd, ""), dir, name, waiters, "us", crowd->wall_us / crowd->had);
+	print_sample(figure_of(crowd, "-cpu"), dir, name, waiters, "us",
+	             crowd->cpu_us / crowd->had);
+	if (!crowd->leave)
+		print_turns(crowd, dir, waiters);
 }
 
-static void contend(struct result *result, int repetition)
+static bool is_slow(const struct peer *peer)
 {
-	struct contender contender;
-	double spent;
-	int64_t begin;
-
-	contender_open(&contender, kind_peer(crowd->kind), crowd->path);
-	contender_lock(&contender);
-	form_line();
-	spent = cpu_us();
-	begin = now_ns();
-	contender_unlock(&contender);
-	if (crowd->mode == EXIT)
-		replace_those_who_leave(crowd->last_turn - 1);
-	sem_wait(&crowd->last_holds);
-	sleep_us(SETTLE_US);
-	note(result, repetition, (double)(crowd->end_ns - begin) / 1000, cpu_us() - spent);
-	crowd->over = true;
-	sem_post(&crowd->go_on);
-	for (int i = 0; i < crowd->size; i++)
-		worker_join(crowd->slots[i].pid);
-	contender_close(&contender);
-	unlink(crowd->path);
+	return peer->looks_s >= SLOW_LOOKS_S;
 }
 
-static void run(const char *dir, int mode, int size, enum kind kind, struct result *result,
-                int repetition)
+static double limit_of(const struct peer *peer)
 {
+	if (quick)
+		return LIMIT_QUICK;
+	return is_slow(peer) ? SLOW_LIMIT_S : LIMIT_S;
+}
+
+static void prepare(struct crowd *crowd, const struct peer *peer, int size, bool leave,
+                    const char *dir, int number)
+{
+	int turns = quick ? TURNS_QUICK : TURNS;
+
 	memset(crowd, 0, sizeof(*crowd));
-	crowd->kind = kind;
-	crowd->mode = mode;
+	crowd->peer = peer;
 	crowd->size = size;
-	crowd->last_turn = 2 * size > TURNS ? 2 * size : TURNS;
-	bench_path(crowd->path, sizeof(crowd->path), dir, ".pid");
+	crowd->leave = leave;
+	crowd->last_turn = 2 * size > turns ? 2 * size : turns;
+	crowd->limit_s = limit_of(peer);
+	scratch_make(crowd->path, sizeof(crowd->path), dir, number);
+	sem_init(&crowd->begin, 1, 0);
+	sem_init(&crowd->left, 1, 0);
 	sem_init(&crowd->last_holds, 1, 0);
-	sem_init(&crowd->go_on, 1, 0);
 	for (int i = 0; i < size; i++)
-		crowd->slots[i].index = i;
-	contend(result, repetition);
+		crowd->slots[i].crowd = crowd;
 }
 
-static bool is_wanted(size_t size, int kind)
+/* Side by side. */
+static void run(struct crowd **crowds, int count, const char *dir)
 {
-	return (only_size == 0 || sizes[size] == only_size) && (only_kind < 0 || kind == only_kind);
-}
+	pid_t workers[CROWDS_MAX];
 
-static void report_size(int mode, size_t size)
-{
-	double flock_cpu = spread_of(results[mode][size][FLOCK].cpu_us, REPETITIONS).median;
-
-	for (int kind = 0; kind < KINDS; kind++) {
-		struct result *result = &results[mode][size][kind];
-		struct spread wall = spread_of(result->wall_us, REPETITIONS);
-		struct spread cpu = spread_of(result->cpu_us, REPETITIONS);
-
-		if (!is_wanted(size, kind))
-			continue;
-		printf("  %5d %-12s %7.0f %8.1f (%7.1f ..%8.1f) %8.1f (%7.1f ..%8.1f) %6.2f",
-		       sizes[size], kind_name((enum kind)kind), 1e6 / wall.median, wall.median,
-		       wall.least, wall.most, cpu.median, cpu.least, cpu.most,
-		       cpu.median / flock_cpu);
-		if (mode == STAY)
-			printf(" %5.0f ..%5.0f", spread_of(result->fewest, REPETITIONS).least,
-			       spread_of(result->most, REPETITIONS).most);
-		printf("\n");
+	for (int i = 0; i < count; i++)
+		workers[i] = worker_start(crowd_contend, crowds[i]);
+	for (int i = 0; i < count; i++) {
+		worker_join(workers[i]);
+		scratch_remove(crowds[i]->path);
+		report(crowds[i], dir);
 	}
+	fflush(stdout);
 }
 
-static void report(int mode)
+static struct crowd *crowd_number(int number)
 {
-	printf("\n  %s\n  %5s %-12s %7s %30s %30s %6s %s\n",
-	       mode == STAY ? "waiters want it again at once" : "waiters exit after their turn", "",
-	       "", "a s", "wall us", "CPU us", "/flock", mode == STAY ? "turns of one" : "");
-	for (size_t size = 0; size < COUNT(sizes); size++)
-		report_size(mode, size);
-	for (int kind = 0; kind < KINDS; kind++) {
-		struct result *few = &results[mode][0][kind];
-		struct result *many = &results[mode][COUNT(sizes) - 1][kind];
+	static struct crowd *crowds[CROWDS_MAX];
 
-		if (only_size == 0 && is_wanted(0, kind))
-			printf("  %s: wall at %d / at %d: %.2f\n", kind_name((enum kind)kind),
-			       sizes[COUNT(sizes) - 1], sizes[0],
-			       spread_of(many->wall_us, REPETITIONS).median /
-			               spread_of(few->wall_us, REPETITIONS).median);
-	}
+	if (number >= CROWDS_MAX)
+		fail("crowd", "number", "too many side by side");
+	if (!crowds[number])
+		crowds[number] = worker_share(sizeof(*crowds[number]));
+	return crowds[number];
+}
+
+static bool takes_part(const struct peer *peer, int size, bool slow)
+{
+	int most = peer == &filelock_peer ? FILELOCK_WAITERS_MAX :
+	           slow                   ? SLOW_WAITERS_MAX :
+	                                    INT_MAX;
+
+	return peer_is_here(peer) && peer->waits && is_slow(peer) == slow && size <= most;
+}
+
+static void measure_in_turns(const char *dir, int size)
+{
+	struct crowd *crowd = crowd_number(0);
+
+	for (int leave = 0; leave <= 1; leave++)
+		for (size_t i = 0; i < peer_count; i++)
+			if (takes_part(peers[i], size, false)) {
+				prepare(crowd, peers[i], size, leave, dir, 0);
+				run(&crowd, 1, dir);
+			}
+}
+
+static void measure_slow(const char *dir, int size)
+{
+	struct crowd *crowds[CROWDS_MAX];
+	int count = 0;
+
+	for (int leave = 0; leave <= 1; leave++)
+		for (size_t i = 0; i < peer_count; i++)
+			if (takes_part(peers[i], size, true)) {
+				crowds[count] = crowd_number(count);
+				prepare(crowds[count], peers[i], size, leave, dir, count);
+				count++;
+			}
+	run(crowds, count, dir);
+}
+
+static void name_others(const char *dir)
+{
+	for (size_t i = 0; i < peer_count; i++)
+		if (peer_is_here(peers[i]) && !peers[i]->waits)
+			print_fact("contention", dir, peers[i]->name, "-", "does not wait");
 }
 
 static void measure(const char *dir)
 {
-	for (int i = 0; i < REPETITIONS; i++)
-		for (int mode = 0; mode < MODES; mode++)
-			for (size_t size = 0; size < COUNT(sizes); size++)
-				for (int kind = 0; kind < KINDS; kind++)
-					if (is_wanted(size, kind))
-						run(dir, mode, sizes[size], (enum kind)kind,
-						    &results[mode][size][kind], i);
-	printf("%s: an acquisition held %d us, %d repetitions: median (least .. most)\n", dir,
-	       HOLD_NS / 1000, REPETITIONS);
-	for (int mode = 0; mode < MODES; mode++)
-		report(mode);
-	printf("\n");
+	size_t count = quick ? 1 : COUNT(sizes);
+
+	name_others(dir);
+	for (int repetition = 0; repetition < (quick ? 1 : REPETITIONS); repetition++)
+		for (size_t i = 0; i < count; i++)
+			measure_in_turns(dir, sizes[i]);
+	for (size_t i = 0; i < count; i++)
+		measure_slow(dir, sizes[i]);
 }
 
 int main(int argc, char **argv)
 {
-	int option;
-
-	while ((option = getopt(argc, argv, "n:k:")) != -1) {
-		if (option == 'n')
-			only_size = atoi(optarg);
-		else if (option == 'k')
-			only_kind = atoi(optarg);
-		else
-			return EXIT_FAILURE;
-	}
-	crowd = worker_share(sizeof(*crowd));
-	measure_in(argv + optind, measure);
+	bench_main(argc, argv, measure);
 	return EXIT_SUCCESS;
 }

@@ -104,8 +104,10 @@ int64_t family_gone_ns(void)
 	return ns(gone.ru_utime) + ns(gone.ru_stime);
 }
 
+/* One that has not begun yet is in no group of its own, and alone. */
 void family_kill(pid_t worker)
 {
+	kill(worker, SIGKILL);
 	kill(-worker, SIGKILL);
 }
 
