@@ -2,16 +2,17 @@
 /*
  * Does one that waits get the lock from one that takes it again and again?
  *
- *	starvation [DIRECTORY...]
+ *	starvation [-q] [DIRECTORY...]
  *
  * A process locks and unlocks in a tight loop, or does so by trylock.  Another
- * locks and unlocks too, with a pause of 1 ms in between, or with none.
+ * locks and unlocks too, with a pause of 1 ms in between, or with none.  Figures are
+ * the longest and the median of its waits, and its share of all acquisitions.  Only
+ * for peers that are woken: who sleeps between looks finds the lock free by chance.
  */
 #include <config.h>
 
 #include "bench.h"
 #include "contender.h"
-#include "kind.h"
 #include "worker.h"
 
 #include <limits.h>
@@ -21,36 +22,31 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#define REPETITIONS 5
-#define RUN_NS      INT64_C(500000000)
-#define PAUSE_US    1000
-#define WAITS       100000
+#define REPETITIONS  5
+#define RUN_NS       INT64_C(500000000)
+#define RUN_NS_QUICK INT64_C(20000000)
+#define PAUSE_US     1000
+#define WAITS        100000
 
 struct contest {
 	atomic_bool over, trylock;
 	atomic_long taken; /* by the loop */
 	atomic_int ready;
-	enum kind kind;
+	const struct peer *peer;
 	char path[PATH_MAX];
 };
 
-struct result {
-	double longest[REPETITIONS], median[REPETITIONS]; /* of the waits, in us */
-	double share[REPETITIONS];                        /* of acquisitions, in % */
-};
-
 static const struct variant {
-	const char *name;
+	const char *name; /* the parameter */
 	bool trylock;
 	int pause_us;
 } variants[] = {
-	{ "lock; waiter pauses 1 ms", false, PAUSE_US },
-	{ "trylock; waiter pauses 1 ms", true, PAUSE_US },
-	{ "lock; waiter at once", false, 0 },
-	{ "trylock; waiter at once", true, 0 },
+	{ "lock, pause 1 ms", false, PAUSE_US },
+	{ "trylock, pause 1 ms", true, PAUSE_US },
+	{ "lock, at once", false, 0 },
+	{ "trylock, at once", true, 0 },
 };
 
-static struct result results[COUNT(variants)][KINDS];
 static double waits[WAITS];
 
 static void loop(void *argument)
@@ -58,7 +54,7 @@ static void loop(void *argument)
 	struct contest *contest = argument;
 	struct contender contender;
 
-	contender_open(&contender, kind_peer(contest->kind), contest->path);
+	contender_open(&contender, contest->peer, contest->path);
 	contest->ready = 1;
 	while (!contest->over) {
 		if (contest->trylock) {
@@ -76,7 +72,7 @@ static void loop(void *argument)
 /* Returns how often the lock was had. */
 static size_t wait_again_and_again(struct contender *contender, int pause_us)
 {
-	int64_t end = now_ns() + RUN_NS, begin = now_ns();
+	int64_t end = now_ns() + (quick ? RUN_NS_QUICK : RUN_NS), begin = now_ns();
 	size_t count = 0;
 
 	while (begin < end) {
@@ -92,11 +88,20 @@ static size_t wait_again_and_again(struct contender *contender, int pause_us)
 	return count;
 }
 
-static void compete(struct contest *contest, const struct variant *variant, struct result *result,
-                    int repetition)
+static void report(const char *dir, const struct peer *peer, const struct variant *variant,
+                   size_t count, long taken)
+{
+	struct spread spread = spread_of(waits, count < WAITS ? count : WAITS);
+	double share = 100.0 * (double)count / ((double)count + (double)taken);
+
+	print_sample("starvation-longest", dir, peer->name, variant->name, "us", spread.most);
+	print_sample("starvation-median", dir, peer->name, variant->name, "us", spread.median);
+	print_sample("starvation-share", dir, peer->name, variant->name, "%", share);
+}
+
+static void compete(struct contest *contest, const struct variant *variant, const char *dir)
 {
 	struct contender contender;
-	struct spread spread;
 	pid_t other;
 	size_t count;
 	long taken;
@@ -105,7 +110,7 @@ static void compete(struct contest *contest, const struct variant *variant, stru
 	contest->trylock = variant->trylock;
 	contest->ready = 0;
 	other = worker_start(loop, contest);
-	contender_open(&contender, kind_peer(contest->kind), contest->path);
+	contender_open(&contender, contest->peer, contest->path);
 	while (contest->ready == 0)
 		sleep_us(50);
 	taken = contest->taken;
@@ -115,23 +120,7 @@ static void compete(struct contest *contest, const struct variant *variant, stru
 	contender_close(&contender);
 	worker_join(other);
 	unlink(contest->path);
-	spread = spread_of(waits, count < WAITS ? count : WAITS);
-	result->longest[repetition] = spread.most;
-	result->median[repetition] = spread.median;
-	result->share[repetition] = 100.0 * (double)count / (double)(count + (size_t)taken);
-}
-
-static void report(size_t variant)
-{
-	printf("  %s\n", variants[variant].name);
-	for (int kind = 0; kind < KINDS; kind++) {
-		struct result *result = &results[variant][kind];
-
-		printf("    %s\n", kind_name((enum kind)kind));
-		print_spread("    longest wait, us", spread_of(result->longest, REPETITIONS));
-		print_spread("    median wait, us", spread_of(result->median, REPETITIONS));
-		print_spread("    share of acquisitions, %", spread_of(result->share, REPETITIONS));
-	}
+	report(dir, contest->peer, variant, count, taken);
 }
 
 static void measure(const char *dir)
@@ -139,22 +128,18 @@ static void measure(const char *dir)
 	struct contest *contest = worker_share(sizeof(*contest));
 
 	bench_path(contest->path, sizeof(contest->path), dir, ".pid");
-	for (int i = 0; i < REPETITIONS; i++)
+	for (int i = 0; i < (quick ? 1 : REPETITIONS); i++)
 		for (size_t variant = 0; variant < COUNT(variants); variant++)
-			for (int kind = 0; kind < KINDS; kind++) {
-				contest->kind = (enum kind)kind;
-				compete(contest, &variants[variant], &results[variant][kind], i);
+			for (size_t peer = 0; peer < peer_count; peer++) {
+				contest->peer = peers[peer];
+				if (contest->peer->waits && contest->peer->looks_s <= 0 &&
+				    peer_is_here(contest->peer))
+					compete(contest, &variants[variant], dir);
 			}
-	printf("%s: a waiter against a tight loop, %d repetitions: median, least .. most\n\n", dir,
-	       REPETITIONS);
-	for (size_t variant = 0; variant < COUNT(variants); variant++)
-		report(variant);
-	printf("\n");
 }
 
 int main(int argc, char **argv)
 {
-	(void)argc;
-	measure_in(argv + 1, measure);
+	bench_main(argc, argv, measure);
 	return EXIT_SUCCESS;
 }
