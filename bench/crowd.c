@@ -139,7 +139,7 @@ static void form_line(struct crowd *crowd, struct contender *first)
 	while (crowd->going < crowd->size)
 		sleep_us(1000);
 	for (int i = 0; i < crowd->size; i++)
-		family_await_sleep(crowd->slots[i].pid);
+		worker_await_sleep(crowd->slots[i].pid);
 }
 
 static void disperse(struct crowd *crowd)

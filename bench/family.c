@@ -8,15 +8,12 @@
 
 #include <errno.h>
 #include <signal.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
-
-#define LOOK_US 200
 
 /* A process group: what has a set-group-ID bit outlives its parent otherwise. */
 void family_begin(void)
@@ -40,38 +37,6 @@ static pid_t child_of(pid_t worker)
 		child = 0;
 	fclose(file);
 	return child;
-}
-
-/* One that has just ended does not count as asleep. */
-static bool sleeps(pid_t child)
-{
-	char path[32], stat[256] = "";
-	const char *p = NULL;
-	FILE *file;
-
-	snprintf(path, sizeof(path), "/proc/%d/stat", (int)child);
-	file = fopen(path, "re");
-	if (file) {
-		if (fgets(stat, sizeof(stat), file))
-			p = strrchr(stat, ')');
-		fclose(file);
-	}
-	return p && p[1] == ' ' && p[2] == 'S';
-}
-
-void family_await_sleep(pid_t worker)
-{
-	int looks = 0;
-
-	/* a program on its way to its lock may sleep for a moment for some other reason */
-	while (looks < 2) {
-		pid_t child;
-
-		worker_await_sleep(worker);
-		child = child_of(worker);
-		looks = child == 0 || sleeps(child) ? looks + 1 : 0;
-		sleep_us(LOOK_US);
-	}
 }
 
 /* 0 for one that has ended and been waited for. */

@@ -9,9 +9,6 @@
 /* The calling worker is the first of one. */
 void family_begin(void);
 
-/* Waits until all of them sleep, or have slept at some time since. */
-void family_await_sleep(pid_t worker);
-
 /* Processor time up to now of those that are there; see family_gone_ns() for the others. */
 int64_t family_cpu_ns(pid_t worker);
 

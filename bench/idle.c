@@ -58,7 +58,7 @@ static void form(struct line *line, const char *dir, int number)
 	line->waiter = worker_start(waiter, line);
 	while (!*line->going)
 		sleep_us(50);
-	family_await_sleep(line->waiter);
+	worker_await_sleep(line->waiter);
 	line->cpu_ns = family_cpu_ns(line->waiter);
 }
 
