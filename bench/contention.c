@@ -30,17 +30,17 @@
 #include <string.h>
 
 #define REPETITIONS 3
-#define TURNS       1000 /* measured, or two for each waiter */
+#define TURNS       500 /* measured, or two for each waiter */
 #define TURNS_QUICK 10
-#define LIMIT_S     2.0
+#define LIMIT_S     1.0
 #define LIMIT_QUICK 0.1
 
 /* Of those that look every few seconds. */
-#define SLOW_LOOKS_S     1.0
-#define SLOW_LIMIT_S     10.0
-#define SLOW_WAITERS_MAX 256
+#define SLOW_LOOKS_S 1.0
+#define SLOW_LIMIT_S 10.0
+#define SLOW_STEP    2 /* every other size */
 
-/* Each waiter is an interpreter, of 50 ms to start. */
+/* Each waiter is an interpreter, of 50 ms to start: not so many, and once. */
 #define FILELOCK_WAITERS_MAX 64
 
 #define CROWDS_MAX 16
@@ -148,22 +148,20 @@ static struct crowd *crowd_number(int number)
 	return crowds[number];
 }
 
-static bool takes_part(const struct peer *peer, int size, bool slow)
+static bool takes_part(const struct peer *peer, int size, int repetition)
 {
-	int most = peer == &filelock_peer ? FILELOCK_WAITERS_MAX :
-	           slow                   ? SLOW_WAITERS_MAX :
-	                                    INT_MAX;
-
-	return peer_is_here(peer) && peer->waits && is_slow(peer) == slow && size <= most;
+	if (!peer->waits || is_slow(peer) || !peer_is_here(peer))
+		return false;
+	return peer != &filelock_peer || (repetition == 0 && size <= FILELOCK_WAITERS_MAX);
 }
 
-static void measure_in_turns(const char *dir, int size)
+static void measure_in_turns(const char *dir, int size, int repetition)
 {
 	struct crowd *crowd = crowd_number(0);
 
 	for (int leave = 0; leave <= 1; leave++)
 		for (size_t i = 0; i < peer_count; i++)
-			if (takes_part(peers[i], size, false)) {
+			if (takes_part(peers[i], size, repetition)) {
 				prepare(crowd, peers[i], size, leave, dir, 0);
 				run(&crowd, 1, dir);
 			}
@@ -176,7 +174,7 @@ static void measure_slow(const char *dir, int size)
 
 	for (int leave = 0; leave <= 1; leave++)
 		for (size_t i = 0; i < peer_count; i++)
-			if (takes_part(peers[i], size, true)) {
+			if (peers[i]->waits && is_slow(peers[i]) && peer_is_here(peers[i])) {
 				crowds[count] = crowd_number(count);
 				prepare(crowds[count], peers[i], size, leave, dir, count);
 				count++;
@@ -198,8 +196,8 @@ static void measure(const char *dir)
 	name_others(dir);
 	for (int repetition = 0; repetition < (quick ? 1 : REPETITIONS); repetition++)
 		for (size_t i = 0; i < count; i++)
-			measure_in_turns(dir, sizes[i]);
-	for (size_t i = 0; i < count; i++)
+			measure_in_turns(dir, sizes[i], repetition);
+	for (size_t i = 0; i < count; i += SLOW_STEP)
 		measure_slow(dir, sizes[i]);
 }
 
