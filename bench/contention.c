@@ -6,10 +6,11 @@
  *
  * Waiters hold the lock 200 us each, busily, and want it again at once; or each is a
  * process that ends after its turn, and another takes its place at the end of the
- * line ("contention-exit", which has the start of that process in it, and is where a
- * lock must change hands).  Time is taken from the release of a first lock, with all
- * of them asleep in line, to an acquisition whose number was chosen before, or to a
- * limit, and then to what was had by then.
+ * line ("contention-exit", which has the start of that process in it).  Time is taken
+ * from the release of a first lock, with all of them asleep in line, to an acquisition
+ * whose number was chosen before, or to a limit, and then to what was had by then.
+ * Where there is no line, those who come late may have the lock all the time while
+ * the others sleep.
  *
  * Where waiters want it again at once, one of them may have it all the time: figures
  * "contention-fewest" and "contention-most" are the turns of one.
