@@ -11,11 +11,11 @@
  * cycle-calls is a lock and an unlock, after some others of the same contender.
  * tool-calls is a command that is run under a lock, from start to finish, and with
  * "own" as its parameter only what the tool adds to its loader and to the command.
- * In the tree where it was built the tool's loader looks in more places.
  */
 #include <config.h>
 
 #include "bench.h"
+#include "command.h"
 #include "contender.h"
 #include "tracer.h"
 
@@ -32,6 +32,7 @@
 #define CYCLES     20
 #define FEW_CYCLES 3
 #define COMMAND    "/bin/true"
+#define OURS       "lockfile-pid"
 #define NOT_FOUND  127
 
 static int cycles(void)
@@ -151,7 +152,7 @@ static const struct tool {
 	const char *command[6];
 } tools[] = {
 	{ "true", { COMMAND } },
-	{ "lockfile-pid run", { "tests/lockfile-pid", "run", PATH_OF_LOCK, COMMAND } },
+	{ "lockfile-pid run", { OURS, "run", PATH_OF_LOCK, COMMAND } },
 	{ "flock(1)", { "flock", PATH_OF_LOCK, COMMAND } },
 	{ "dotlockfile", { "dotlockfile", "-l", "-p", PATH_OF_LOCK, COMMAND } },
 };
@@ -169,7 +170,11 @@ static void become_tool(void *argument)
 	for (size_t i = 0; i < COUNT(run->tool->command) && run->tool->command[i]; i++) {
 		const char *word = run->tool->command[i];
 
-		argv[i] = strdup(strcmp(word, PATH_OF_LOCK) == 0 ? run->path : word);
+		if (strcmp(word, PATH_OF_LOCK) == 0)
+			word = run->path;
+		else if (strcmp(word, OURS) == 0)
+			word = command_find_ours();
+		argv[i] = strdup(word);
 	}
 	/* as cron has it: flock(1) reads more than 70 calls' worth of any other locale */
 	setenv("LC_ALL", "C", 1);

@@ -43,6 +43,30 @@ const char *command_find(const char *name)
 	return NULL;
 }
 
+/* Beside this program's directory; the tests have one without the build's wrapper. */
+static const char *tool_of_build(void)
+{
+	static char path[PATH_MAX + sizeof("/../tests/lockfile-pid")];
+	ssize_t length = readlink("/proc/self/exe", path, PATH_MAX - 1);
+
+	if (length < 0)
+		fail("/proc/self/exe", "readlink", strerror(errno));
+	path[length] = '\0';
+	strcpy(strrchr(path, '/'), "/../tests/lockfile-pid");
+	return path;
+}
+
+const char *command_find_ours(void)
+{
+	const char *path = getenv("LOCKFILE_PID");
+
+	if (!path)
+		path = tool_of_build();
+	if (access(path, X_OK) < 0)
+		fail(path, "tool", strerror(errno));
+	return path;
+}
+
 static const char *const *environment(void)
 {
 	static char path[PATH_MAX + sizeof("PATH=")];

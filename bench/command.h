@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* command - a program of another package */
+/* command - a program, of another package or of this one */
 #ifndef COMMAND_H
 #define COMMAND_H
 
@@ -7,6 +7,9 @@
 
 /* Its path, of those that the system itself searches; NULL if it is not installed. */
 const char *command_find(const char *name);
+
+/* The tool of this package: what LOCKFILE_PID names in the environment, or the build's. */
+const char *command_find_ours(void);
 
 /* Descriptors that are to be its standard streams; -1 for our own. */
 struct streams {

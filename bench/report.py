@@ -60,6 +60,7 @@ FIGURES = (
     "idle",
     "takeover",
     "tool",
+    "tool-calls",
     "double",
     "double-taken",
     "step",
@@ -82,7 +83,7 @@ def spread_of(values):
 
 
 def ours(figure):
-    return "lockfile-pid run" if figure == "tool" else "lockfile-pid"
+    return "lockfile-pid run" if figure.startswith("tool") else "lockfile-pid"
 
 
 def in_order(known, found):

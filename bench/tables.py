@@ -20,6 +20,7 @@ TITLES = {
     "idle": "Waiting: processor time of 10 s in which nothing happens",
     "takeover": "Takeover: from SIGKILL of the holder to the lock in a waiter that sleeps",
     "tool": "Tool: from start to finish of a command that does nothing, under the lock",
+    "tool-calls": "System calls of that: all, and those that are not the loader's or the command's",
     "step": "Cycle, call by call, with a clock around each",
 }
 # figures of the main table, and their heads

@@ -69,37 +69,13 @@ struct job {
 	const char *steps[STEPS][WORDS];
 };
 
-/* Beside this program's directory; the tests have one without the build's wrapper. */
-static const char *tool_of_build(void)
-{
-	static char path[PATH_MAX + sizeof("/../tests/lockfile-pid")];
-	ssize_t length = readlink("/proc/self/exe", path, PATH_MAX - 1);
-
-	if (length < 0)
-		fail("/proc/self/exe", "readlink", strerror(errno));
-	path[length] = '\0';
-	strcpy(strrchr(path, '/'), "/../tests/lockfile-pid");
-	return path;
-}
-
-static const char *find_tool(void)
-{
-	const char *path = getenv("LOCKFILE_PID");
-
-	if (!path)
-		path = tool_of_build();
-	if (access(path, X_OK) < 0)
-		fail(path, "tool", strerror(errno));
-	return path;
-}
-
 /* NULL if it is a program that is not installed. */
 static const char *resolve(const char *word, bool is_program, const char *path)
 {
 	if (strcmp(word, LOCK) == 0)
 		return path;
 	if (is_program && strcmp(word, TOOL) == 0)
-		return find_tool();
+		return command_find_ours();
 	return is_program || strcmp(word, "true") == 0 ? command_find(word) : word;
 }
 
