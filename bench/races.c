@@ -25,8 +25,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define ROUNDS            20000
-#define ROUNDS_OF_PROGRAM 500 /* in which each try starts one */
+#define ROUNDS            10000 /* in each of two modes */
+#define ROUNDS_OF_PROGRAM 250   /* in which each try starts one */
 #define CONTENDERS        32
 
 #define QUICK_ROUNDS     5
