@@ -29,6 +29,24 @@ dnl LP_LINK_FLAGS(VARIABLE, FLAG FLAG...)
 dnl the same for the linker
 AC_DEFUN([LP_LINK_FLAGS], [_LP_FLAGS([$1], [LDFLAGS], [AC_LINK_IFELSE], [$2])])
 
+dnl LP_WHOLE_LIBRARY
+dnl lets the linker compile the library at once, where compiler and linker can, and
+dnl their objects are complete without that too: appends to LP_LIB_CFLAGS and
+dnl LP_LIB_LDFLAGS, and sets LP_PARTS_LDFLAGS for what is to be linked of the parts
+AC_DEFUN([LP_WHOLE_LIBRARY], [
+AC_MSG_CHECKING([whether $CC compiles a library as a whole])
+lp_saved=$CFLAGS
+CFLAGS="$CFLAGS -Werror -flto -ffat-lto-objects -flto-partition=one"
+AC_LINK_IFELSE([AC_LANG_SOURCE([[int main(void) { return 0; }]])], [
+	AS_VAR_APPEND([LP_LIB_CFLAGS], [" -flto -ffat-lto-objects"])
+	AS_VAR_APPEND([LP_LIB_LDFLAGS], [" -flto -flto-partition=one"])
+	LP_PARTS_LDFLAGS=-fno-lto
+	lp_taken=yes
+], [lp_taken=no])
+CFLAGS=$lp_saved
+AC_MSG_RESULT([$lp_taken])
+])
+
 AC_DEFUN([_LP_FLAGS], [
 for lp_flag in m4_normalize([$4]); do
 	AC_MSG_CHECKING([whether $CC takes $lp_flag])

@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-2-Clause
-# check-symbols.sh - the header, the map and the shared library say the same
+# check-symbols.sh - the header, the map and the shared library say the same, and it is small
 
 # shellcheck source=tests/tap.sh
 . "${top_srcdir:?}/tests/tap.sh"
@@ -33,6 +33,21 @@ dynamic()
 	! grep -v -e "$2" "$tmp/entries"
 }
 
+# Flags and compilers differ in what they add.
+size_is_known()
+{
+	case "$($CC --version | head -n 1) $CFLAGS" in
+	*'(Debian 12.'*'  -g -Os') readelf -h "$library" | grep -q 'X86-64$' ;;
+	*) false ;;
+	esac
+}
+
+is_small()
+{
+	strip -o "$tmp/stripped" "$library" && wc -c <"$tmp/stripped" &&
+		[ "$(wc -c <"$tmp/stripped")" -lt 40960 ]
+}
+
 expect 'every function of the header is in the map' \
 	nothing_but "$tmp/header" "$tmp/map-names"
 expect 'every symbol of the map is in the header' \
@@ -54,6 +69,11 @@ if [ -e "$library" ]; then
 	# a sanitizer brings its own library
 	[ "${sanitizers:?}" != no ] || expect 'only libc is linked' \
 		dynamic NEEDED '\[libc\.'
+	if size_is_known; then
+		expect 'it has less than 40 KiB without its symbols' is_small
+	else
+		skip 'it has less than 40 KiB' 'with other compilers or flags it may have more'
+	fi
 else
 	skip 'the map is what the shared library exports' 'it is not built'
 fi
