@@ -33,9 +33,10 @@ dynamic()
 	! grep -v -e "$2" "$tmp/entries"
 }
 
-# Flags and compilers differ in what they add.
+# Flags and compilers differ in what they add, and what is installed may be of others.
 size_is_known()
 {
+	[ "${installed:?}" = no ] || return
 	case "$($CC --version | head -n 1) $CFLAGS" in
 	*'(Debian 12.'*'  -g -Os') readelf -h "$library" | grep -q 'X86-64$' ;;
 	*) false ;;
