@@ -3,6 +3,8 @@
 
 #include "common.h"
 
+#include "pace.h"
+
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -37,7 +39,7 @@ void test_add(const TTest *test, int count, double timeout_s)
 		abort();
 	tests[test_count].test = test;
 	tests[test_count].count = count;
-	tests[test_count++].timeout_s = timeout_s;
+	tests[test_count++].timeout_s = timeout_s * pace();
 }
 
 /*

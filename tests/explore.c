@@ -4,6 +4,7 @@
 #include "explore.h"
 
 #include "forge.h"
+#include "pace.h"
 #include "process.h"
 #include "puppet.h"
 #include "steer.h"
@@ -67,6 +68,7 @@ struct schedule {
 
 static struct {
 	long schedules, steps, kills;
+	long last; /* those that can have no more deviations, tried or not */
 	int64_t longest_ns;
 } counts;
 
@@ -423,12 +425,16 @@ static void deviate(struct schedule *schedule, int number, const struct step *st
 	schedule->count--;
 }
 
-/* All with these deviations, and later ones. */
+/* All with these deviations, and later ones; of those that can have no more, each so manieth. */
 static void search(struct schedule *schedule, int preemptions, int kills)
 {
 	int first = schedule->count > 0 ? schedule->deviations[schedule->count - 1].step + 1 : 0;
-	struct run *run = malloc(sizeof(*run));
+	bool is_last = preemptions == 0 && kills == 0 && schedule->count > 0;
+	struct run *run;
 
+	if (is_last && !pace_takes(counts.last++))
+		return;
+	run = malloc(sizeof(*run));
 	play_and_judge(schedule, run, "");
 	for (int i = first; i < run->count; i++) {
 		for (const char *what = (char[]){ RUN, TIME, KILL, '\0' }; *what; what++)
@@ -565,7 +571,7 @@ static void explore_way_at_random(const struct scene *scene, enum way way)
 		return;
 	run = malloc(sizeof(*run));
 	begin(&schedule);
-	for (int i = number_from("EXPLORE_RANDOM", RANDOM_SCHEDULES); i > 0; i--, seed++) {
+	for (int i = number_from("EXPLORE_RANDOM", RANDOM_SCHEDULES); i > 0; i -= pace(), seed++) {
 		schedule.random = UINT64_C(0x9e3779b97f4a7c15) * (uint64_t)(seed + 1);
 		snprintf(more, sizeof(more), " (seed %d)", seed);
 		play_and_judge(&schedule, run, more);

@@ -7,6 +7,7 @@
 #include "faults.h"
 #include "memory.h"
 #include "outcome.h"
+#include "pace.h"
 #include "process.h"
 #include "steer.h"
 #include "steps.h"
@@ -59,7 +60,7 @@ static const struct {
 /* For the whole program, whose tests are processes. */
 
 static struct {
-	long count, answers;
+	long count, answers, known; /* of the last only some are tried where TEST_PACE says so */
 	bool seen[MAX_ROWS][3][FAULTS_MAX];
 	char last[256];
 	bool in_progress;
@@ -298,10 +299,14 @@ static void inject_list(const char *call, int nth, enum fault_kind kind, const i
 	int row = (int)(faults_of(call) - faults);
 
 	for (int i = 0; list && list[i] != FAULTS_END; i++) {
+		bool *seen = &all->seen[row][kind][i];
+
+		if (*seen && !pace_takes(all->known++))
+			continue;
 		fault = (struct fault){ call, nth, list[i], kind };
 		all->count++;
 		all->answers += inject_lies();
-		all->seen[row][kind][i] = true;
+		*seen = true;
 		try();
 	}
 }

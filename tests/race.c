@@ -5,6 +5,7 @@
 
 #include "common.h"
 #include "no-tmpfile.h"
+#include "pace.h"
 #include "world.h"
 
 #include <dirent.h>
@@ -45,10 +46,7 @@ static uint64_t seed(void)
 
 unsigned int volume(unsigned int count)
 {
-	const char *factor = getenv("RACE_FACTOR");
-	double scaled = count * (factor ? strtod(factor, NULL) : 1);
-
-	return scaled < 1 ? 1 : (unsigned int)scaled;
+	return pace_volume(count, "RACE_FACTOR");
 }
 
 /* splitmix64, by Sebastiano Vigna */

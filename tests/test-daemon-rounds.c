@@ -2,12 +2,14 @@
 /*
  * Daemons, many times over, at the greatest possible contention.
  *
- * Environment: DAEMON_ROUNDS_FACTOR multiplies the rounds (1 if not set).
+ * Environment: DAEMON_ROUNDS_FACTOR multiplies the rounds (1 if not set), of which
+ * TEST_PACE leaves some (pace.h).
  */
 #include <config.h>
 
 #include "dynasty.h"
 #include "no-tmpfile.h"
+#include "pace.h"
 
 #include <errno.h>
 #include <lockfile-pid.h>
@@ -54,10 +56,7 @@ static unsigned int releases, adoptions;
 
 static unsigned int volume(unsigned int count)
 {
-	const char *factor = getenv("DAEMON_ROUNDS_FACTOR");
-	double scaled = count * (factor ? strtod(factor, NULL) : 1);
-
-	return scaled < 1 ? 1 : (unsigned int)scaled;
+	return pace_volume(count, "DAEMON_ROUNDS_FACTOR");
 }
 
 static void share(void)
@@ -78,7 +77,7 @@ static bool names(pid_t pid)
 /* For every process that can outlive a test that fails. */
 static void limit_life(void)
 {
-	alarm(TIMEOUT_S);
+	alarm((unsigned int)(TIMEOUT_S * pace()));
 }
 
 /* Leaves the processor to the other, who is at work. */

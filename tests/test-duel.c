@@ -4,16 +4,16 @@
  * every order of their system calls with up to three changes from one to the
  * other; and with the heir, or the parent, dying before any of its calls.
  *
- * Environment: INTERLEAVE_STEP, as in test-interleave.c.
+ * Of all these only some are tried where TEST_PACE says so (pace.h).
  */
 #include <config.h>
 
 #include "family.h"
+#include "pace.h"
 #include "steer.h"
 #include "world.h"
 
 #include <errno.h>
-#include <stdlib.h>
 
 /* Of so many runs: it does not end. */
 #define TIMEOUT_S 600
@@ -97,10 +97,8 @@ static const struct duel {
 
 static int next(int n)
 {
-	const char *step = getenv("INTERLEAVE_STEP");
-
 	ck_assert_int_lt(n, MAX_CALLS);
-	return n + (step && atoi(step) > 0 ? atoi(step) : 1);
+	return n + pace();
 }
 
 static void begin(const struct duel *duel, int no_tmpfile)

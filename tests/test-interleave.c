@@ -8,13 +8,13 @@
  * something.  The rival is steered as well: it stops before its call number m,
  * where it is let go on when we have finished, or dies.
  *
- * Environment: INTERLEAVE_STEP, to leave out all but every so manieth n (1 if
- * not set), for runs under tools that are slow.
+ * Of all n only some are tried where TEST_PACE says so (pace.h).
  */
 #include <config.h>
 
 #include "common.h"
 #include "forge.h"
+#include "pace.h"
 #include "process.h"
 #include "rival.h"
 #include "steer.h"
@@ -23,7 +23,6 @@
 #include <lockfile-pid.h>
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <unistd.h>
 
 /* Of so many runs: it does not end. */
@@ -146,10 +145,8 @@ static void set_scene(const struct scene *scene)
 /* Until the rival had no turn any more. */
 static int next(int n)
 {
-	const char *step = getenv("INTERLEAVE_STEP");
-
 	ck_assert_int_lt(n, MAX_CALLS);
-	return n + (step && atoi(step) > 0 ? atoi(step) : 1);
+	return n + pace();
 }
 
 static int attempt(const struct scene *scene, int n, void (*hook)(void *))

@@ -6,8 +6,9 @@
  * Each race is run in three ways: [0] all candidates are made with O_TMPFILE,
  * [1] all without, [2] every other one with.
  *
- * Environment: RACE_FACTOR multiplies the volumes (1 if not set); RACE_SEED
- * makes the same random choices again.  The scheduler makes its own.
+ * Environment: RACE_FACTOR multiplies the volumes (1 if not set), of which TEST_PACE
+ * leaves some (pace.h); RACE_SEED makes the same random choices again.  The scheduler
+ * makes its own.
  */
 #include <config.h>
 
@@ -26,8 +27,8 @@
 /* The first one should do. */
 #define NAIVE_RACES 100
 
-#define RACE(name)          TEST_WITHIN(name, volume(TIMEOUT_S))
-#define RACE_EACH_WAY(name) TEST_FULL(name, WAYS, volume(TIMEOUT_S))
+#define RACE(name)          TEST_WITHIN(name, TIMEOUT_S + volume(TIMEOUT_S))
+#define RACE_EACH_WAY(name) TEST_FULL(name, WAYS, TIMEOUT_S + volume(TIMEOUT_S))
 
 static const unsigned int crew_sizes[] = { 8, 32 };
 

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * pace - how much is done of what is done again and again, or in all orders
+ *
+ * All of it, where the environment does not say TEST_PACE=N: then each N-th.  That is
+ * for machines on which a process takes N times as long to start, of which some
+ * virtual ones take more than anything else (scripts/pace).  Time-outs are N times as long.
+ */
+#ifndef PACE_H
+#define PACE_H
+
+#include <stdbool.h>
+
+/* That N, or 1. */
+int pace(void);
+
+/* Is this one of the N-th?  They are counted from 0. */
+bool pace_takes(long number);
+
+/* How many of so many rounds, times the factor that this variable has: one at least. */
+unsigned int pace_volume(unsigned int rounds, const char *factor_variable);
+
+#endif
