@@ -25,7 +25,6 @@ static const struct {
 	{ SYS_futex, NOTHING },
 	{ SYS_set_robust_list, NOTHING },
 	{ SYS_clock_gettime, NOTHING },
-	{ SYS_getrandom, NOTHING },
 	{ SYS_prlimit64, NOTHING }, /* how large is the stack? */
 	{ SYS_restart_syscall, NOTHING },
 
@@ -54,6 +53,7 @@ static const struct {
 	{ SYS_epoll_ctl, "epoll_ctl" },
 	{ SYS_ppoll, "poll" },
 	{ SYS_madvise, "madvise" },
+	{ SYS_getrandom, "getrandom" },
 	{ SYS_getpid, "getpid" },
 	{ SYS_getppid, "getppid" },
 	{ SYS_geteuid, "geteuid" },

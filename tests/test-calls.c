@@ -30,7 +30,9 @@ void __gcov_dump(void) __attribute__((weak));
 #define MAKE "open lseek stat"
 #define FILL "pwrite setxattr fcntl"
 #define LINK "link link?"
-/* What a process learns of itself, once; the stat, of a pidfd, since Linux 6.9. */
+/* What a process does once: a seed for random numbers, */
+#define SEED "getrandom getpid"
+/* and what it learns of itself; the stat, of a pidfd, since Linux 6.9. */
 #define SELF                                                                \
 	"getpid readlink readlink readlink getpid getpid open pread close " \
 	"pidfd_open statfs stat? close open pread close"
@@ -85,8 +87,8 @@ static void assert_traced(const char *what, const struct trace *seen,
 static const struct {
 	const char *what, *calls;
 } steps[] = {
-	{ "new", "madvise madvise getcwd" },
-	{ "the first trylock", "getpid " MAKE " " SELF " " FILL " " LINK },
+	{ "new", "madvise madvise getrandom? getcwd" },
+	{ "the first trylock", SEED " " MAKE " " SELF " " FILL " " LINK },
 	{ "the first unlock", RELEASE },
 	{ "the second trylock", MAKE " " FILL " " LINK },
 	{ "the second unlock", RELEASE },
@@ -217,13 +219,16 @@ TEST(a_wait_of_10_seconds_sleeps_and_makes_these_calls)
 	holder_end(&holder);
 }
 
-/* Standard streams, the lock, the signals of five kinds; is standard error a terminal? */
-#define TOOL_BEGINS "fcntl fcntl fcntl madvise madvise getcwd"
+/*
+ * Standard streams, the lock (glibc wants a random number for its first allocation), the
+ * signals of five kinds; is standard error a terminal?
+ */
+#define TOOL_BEGINS "fcntl fcntl fcntl madvise madvise getrandom? getcwd"
 #define TWICE_FIVE                                           \
 	"sigaction sigaction sigaction sigaction sigaction " \
 	"sigaction sigaction sigaction sigaction sigaction"
-#define RUN_BEGINS                                                                  \
-	TOOL_BEGINS " " TWICE_FIVE " ioctl getpid " MAKE " " SELF " " FILL " " LINK \
+#define RUN_BEGINS                                                                    \
+	TOOL_BEGINS " " TWICE_FIVE " ioctl " SEED " " MAKE " " SELF " " FILL " " LINK \
 		    " sigprocmask sigaction sigaction sigaction sigaction sigaction sigaction"
 
 /* Without those of the loader, and of the command. */
@@ -249,7 +254,7 @@ static const struct {
 	{ { "check", "-q", LOCK },
 	  true,
 	  0,
-	  TOOL_BEGINS " open stat open stat fcntl pread getpid " SELF
+	  TOOL_BEGINS " open stat open stat fcntl pread " SEED " " SELF
 	              " getxattr pidfd_open poll close close close exit",
 	  "" },
 };
