@@ -132,8 +132,11 @@ static Suite *make_suite(const char *program)
 	Suite *suite = suite_create(program);
 
 	for (int i = 0; i < test_count; i++) {
-		TCase *tcase = tcase_create(tests[i].test->name);
+		TCase *tcase;
 
+		if (!pace_runs(i))
+			continue;
+		tcase = tcase_create(tests[i].test->name);
 		tcase_set_timeout(tcase, tests[i].timeout_s);
 		tcase_add_checked_fixture(tcase, enter_test, leave_test);
 		if (tests[i].count == 1)

@@ -5,17 +5,27 @@
 
 #include <stdlib.h>
 
-int pace(void)
+static int number_of(const char *variable)
 {
-	const char *text = getenv("TEST_PACE");
+	const char *text = getenv(variable);
 	int n = text ? atoi(text) : 1;
 
 	return n < 1 ? 1 : n;
 }
 
+int pace(void)
+{
+	return number_of("TEST_PACE");
+}
+
 bool pace_takes(long number)
 {
 	return number % pace() == 0;
+}
+
+bool pace_runs(int test)
+{
+	return test % number_of("TEST_EACH") == 0;
 }
 
 unsigned int pace_volume(unsigned int rounds, const char *factor_variable)

@@ -5,6 +5,9 @@
  * All of it, where the environment does not say TEST_PACE=N: then each N-th.  That is
  * for machines on which a process takes N times as long to start, of which some
  * virtual ones take more than anything else (scripts/pace).  Time-outs are N times as long.
+ *
+ * TEST_EACH=N runs each N-th test of a program alone: where all have run before, and run
+ * again in another build.
  */
 #ifndef PACE_H
 #define PACE_H
@@ -16,6 +19,9 @@ int pace(void);
 
 /* Is this one of the N-th?  They are counted from 0. */
 bool pace_takes(long number);
+
+/* Is this one of the tests to be run?  They are counted from 0, too. */
+bool pace_runs(int test);
 
 /* How many of so many rounds, times the factor that this variable has: one at least. */
 unsigned int pace_volume(unsigned int rounds, const char *factor_variable);
