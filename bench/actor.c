@@ -40,12 +40,14 @@ static _Noreturn void outlive(void)
 }
 
 /* The handlers of fork(2) and of exit(3) are those that the peer has. */
-static char fork_child(const struct contender *contender, bool exits)
+static char fork_child(struct contender *contender, bool exits)
 {
 	pid_t pid = fork();
 
 	if (pid < 0)
 		fail(contender->path, "fork", strerror(errno));
+	if (pid == 0 && contender->peer->forked)
+		contender->peer->forked(contender);
 	if (pid == 0 && exits)
 		exit(EXIT_SUCCESS);
 	if (pid == 0)

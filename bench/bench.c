@@ -60,6 +60,19 @@ void print_spread(const char *name, struct spread spread)
 	printf("  %-30s %8.2f  %8.2f ..%8.2f\n", name, spread.median, spread.least, spread.most);
 }
 
+int processors(int *ret_cpus, int most)
+{
+	cpu_set_t set;
+	int count = 0;
+
+	CPU_ZERO(&set);
+	sched_getaffinity(0, sizeof(set), &set);
+	for (int cpu = 0; cpu < CPU_SETSIZE && count < most; cpu++)
+		if (CPU_ISSET((size_t)cpu, &set))
+			ret_cpus[count++] = cpu;
+	return count;
+}
+
 void stay_on_processor(int cpu)
 {
 	cpu_set_t set;

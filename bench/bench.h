@@ -29,6 +29,9 @@ struct spread spread_of(double *values, size_t count);
 /* "  NAME   median   least .. most" */
 void print_spread(const char *name, struct spread spread);
 
+/* Those that we may use, so many at most; returns how many there are. */
+int processors(int *ret_cpus, int most);
+
 /* The calling process moves to a processor, if that is allowed. */
 void stay_on_processor(int cpu);
 

@@ -23,6 +23,7 @@ struct peer {
 	void (*lock)(struct contender *contender); /* NULL where it does not wait */
 	bool (*trylock)(struct contender *contender);
 	void (*unlock)(struct contender *contender);
+	void (*forked)(struct contender *contender); /* in a child of the holder; NULL: nothing */
 };
 
 struct contender {

@@ -35,6 +35,7 @@ struct meeting {
 };
 
 static bool apart;
+static int cpus[2];
 
 static void wait_in_line(struct meeting *meeting, struct contender *contender)
 {
@@ -51,7 +52,7 @@ static void waiter(void *argument)
 	struct contender contender;
 
 	if (apart)
-		stay_on_processor(1);
+		stay_on_processor(cpus[1]);
 	contender_open(&contender, meeting->trials->peer, meeting->trials->path);
 	sem_wait(&meeting->begin);
 	for (; !meeting->over; sem_wait(&meeting->begin))
@@ -116,7 +117,7 @@ static void create_again_and_again(struct trials *trials)
 static void run(struct trials *trials)
 {
 	if (apart)
-		stay_on_processor(0);
+		stay_on_processor(cpus[0]);
 	if (trials->peer == &floor_peer)
 		create_again_and_again(trials);
 	else
@@ -132,7 +133,11 @@ static void measure(const char *dir)
 
 	for (int i = 0; i < 2; i++) {
 		apart = i == 1;
-		figure_measure(&figures[i], dir);
+		if (!apart || processors(cpus, 2) == 2)
+			figure_measure(&figures[i], dir);
+		else
+			print_fact("handoff", dir, ours_peer.name, figures[i].parameter,
+			           "there is one processor");
 	}
 }
 

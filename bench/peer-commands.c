@@ -19,7 +19,7 @@
 #include <unistd.h>
 
 /* Found once; NULL where it is not installed. */
-static const char *dotlockfile, *lockfile_create, *lockfile_remove, *lockfile, *flock_command;
+static const char *dotlockfile, *lockfile_create, *lockfile_remove, *lockfile, *rm, *flock_command;
 
 static bool find(const char **program, const char *name)
 {
@@ -27,6 +27,8 @@ static bool find(const char **program, const char *name)
 		*program = command_find(name);
 	return *program != NULL;
 }
+
+#define ORPHANED 7 /* L_ORPHANED of lockfile_create(3), which looks whose child it is */
 
 /* Is it ours?  The status BUSY says no; all but that and 0 is a failure. */
 static bool try(const char *const *argv, int busy)
@@ -36,6 +38,8 @@ static bool try(const char *const *argv, int busy)
 
 	if (status == 0 || status == busy)
 		return status == 0;
+	if (status == ORPHANED && argv[0] != lockfile)
+		fail(argv[0], "trylock", "its parent is process 1");
 	snprintf(what, sizeof(what), "exit status %d", status);
 	fail(argv[0], "trylock", what);
 }
@@ -126,7 +130,7 @@ const struct peer lockfile_create_peer = {
 
 static bool procmail_is_here(void)
 {
-	return find(&lockfile, "lockfile");
+	return find(&lockfile, "lockfile") && find(&rm, "rm");
 }
 
 static void procmail_lock(struct contender *contender)
@@ -142,8 +146,7 @@ static bool procmail_trylock(struct contender *contender)
 
 static void procmail_unlock(struct contender *contender)
 {
-	if (unlink(contender->path) < 0)
-		fail(contender->path, "unlink", strerror(errno));
+	command_run((const char *const[]){ rm, "-f", contender->path, NULL });
 }
 
 const struct peer procmail_peer = {
@@ -167,10 +170,13 @@ static bool flock_is_here(void)
 	return find(&flock_command, "flock");
 }
 
-/* A redirection of a shell; whatever is started has it. */
+/*
+ * A redirection of a shell; whatever is started has it.  For reading, as flock(1) opens a
+ * file itself: the lock asks for no more, and the file may be another user's.
+ */
 static void redirect(struct contender *contender)
 {
-	contender->fd = open(contender->path, O_CREAT | O_WRONLY, 0644);
+	contender->fd = open(contender->path, O_CREAT | O_RDONLY, 0644);
 	if (contender->fd < 0)
 		fail(contender->path, "open", strerror(errno));
 }

@@ -17,7 +17,14 @@ static void check(const struct contender *contender, const char *what, int r)
 		fail(contender->path, what, strerror(errno));
 }
 
-static void open_file(struct contender *contender)
+/* For flock(2) to read is enough, of a file that may be another user's. */
+static void open_to_read(struct contender *contender)
+{
+	contender->fd = open(contender->path, O_CREAT | O_RDONLY | O_CLOEXEC, 0644);
+	check(contender, "open", contender->fd);
+}
+
+static void open_to_write(struct contender *contender)
 {
 	contender->fd = open(contender->path, O_CREAT | O_RDWR | O_CLOEXEC, 0644);
 	check(contender, "open", contender->fd);
@@ -78,7 +85,7 @@ static void ofd_unlock(struct contender *contender)
 const struct peer flock_peer = {
 	.name = "flock(2)",
 	.waits = true,
-	.open = open_file,
+	.open = open_to_read,
 	.close = close_file,
 	.lock = flock_lock,
 	.trylock = flock_trylock,
@@ -88,7 +95,7 @@ const struct peer flock_peer = {
 const struct peer ofd_peer = {
 	.name = "OFD lock",
 	.waits = true,
-	.open = open_file,
+	.open = open_to_write,
 	.close = close_file,
 	.lock = ofd_lock,
 	.trylock = ofd_trylock,

@@ -26,10 +26,17 @@ static void unlock(struct contender *contender)
 		fail(contender->path, "pidfile_remove", strerror(errno));
 }
 
+/* As in the example of pidfile(3bsd). */
+static void close_in_child(struct contender *contender)
+{
+	pidfile_close(contender->handle);
+}
+
 const struct peer libbsd_peer = {
 	.name = "libbsd pidfile",
 	.open = contender_no_preparation,
 	.close = contender_no_preparation,
 	.trylock = trylock,
 	.unlock = unlock,
+	.forked = close_in_child,
 };

@@ -27,6 +27,8 @@
 
 #define ROUNDS            10000 /* in each of two modes */
 #define ROUNDS_OF_PROGRAM 250   /* in which each try starts one */
+#define TURN_OF_PROGRAM   10
+#define BUDGET_S          600 /* no turns are begun after that, on a machine that is slow */
 #define CONTENDERS        32
 
 #define QUICK_ROUNDS     5
@@ -42,7 +44,7 @@ static bool is_program(const struct peer *peer)
 struct entrant {
 	struct race race;
 	struct race_score score;
-	unsigned int rounds;
+	unsigned int rounds, turn; /* at most, in all and in one turn */
 };
 
 static void enter(struct entrant *entrant, const struct peer *peer, bool keeps, const char *path,
@@ -57,6 +59,7 @@ static void enter(struct entrant *entrant, const struct peer *peer, bool keeps, 
 			.keeps = keeps,
 		},
 		.rounds = quick ? QUICK_ROUNDS : is_program(peer) ? ROUNDS_OF_PROGRAM : ROUNDS,
+		.turn = is_program(peer) ? TURN_OF_PROGRAM : RACE_ROUNDS_MAX,
 	};
 }
 
@@ -72,7 +75,7 @@ static bool take_turns(struct entrant *entrants, size_t count)
 		if (rest == 0)
 			continue;
 		any = true;
-		race_run(&entrant->race, rest < RACE_ROUNDS_MAX ? rest : RACE_ROUNDS_MAX,
+		race_run(&entrant->race, rest < entrant->turn ? rest : entrant->turn,
 		         &entrant->score);
 		unlink(entrant->race.path);
 	}
@@ -96,6 +99,7 @@ static void report(const char *dir, const struct entrant *entrant)
 static void compete(const char *dir, const char *path, const char *marker)
 {
 	struct entrant *entrants = calloc(2 * peer_count, sizeof(*entrants));
+	int64_t end = now_ns() + INT64_C(1000000000) * BUDGET_S;
 	size_t count = 0;
 
 	if (!entrants)
@@ -103,7 +107,7 @@ static void compete(const char *dir, const char *path, const char *marker)
 	for (size_t i = 0; i < peer_count; i++)
 		for (int keeps = 0; keeps < 2 && peer_is_here(peers[i]); keeps++)
 			enter(&entrants[count++], peers[i], keeps, path, marker);
-	while (take_turns(entrants, count))
+	while (take_turns(entrants, count) && now_ns() < end)
 		;
 	for (size_t i = 0; i < count; i++)
 		report(dir, &entrants[i]);

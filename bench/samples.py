@@ -12,7 +12,7 @@ from collections import defaultdict, namedtuple
 
 Key = namedtuple("Key", "figure filesystem peer parameter")
 
-UNITS = ("ns", "us", "calls", "rounds", "turns", "fact")
+UNITS = ("ns", "us", "calls", "percent", "rounds", "turns", "fact")
 
 
 class Refused(Exception):

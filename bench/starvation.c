@@ -96,7 +96,7 @@ static void report(const char *dir, const struct peer *peer, const struct varian
 
 	print_sample("starvation-longest", dir, peer->name, variant->name, "us", spread.most);
 	print_sample("starvation-median", dir, peer->name, variant->name, "us", spread.median);
-	print_sample("starvation-share", dir, peer->name, variant->name, "%", share);
+	print_sample("starvation-share", dir, peer->name, variant->name, "percent", share);
 }
 
 static void compete(struct contest *contest, const struct variant *variant, const char *dir)

@@ -17,6 +17,9 @@ TITLES = {
     "contention-most": "Contention: turns of the waiter that had the most",
     "contention-exit": "Contention of processes that end after their turn, and are replaced",
     "contention-exit-cpu": "The same: processor time an acquisition takes",
+    "starvation-longest": "Beside a tight loop: the longest wait",
+    "starvation-median": "Beside a tight loop: waits",
+    "starvation-share": "Beside a tight loop: turns had, in percent",
     "idle": "Waiting: processor time of 10 s in which nothing happens",
     "takeover": "Takeover: from SIGKILL of the holder to the lock in a waiter that sleeps",
     "tool": "Tool: from start to finish of a command that does nothing, under the lock",
@@ -105,22 +108,27 @@ def most_waiters(report):
     return max(counts, default=0)
 
 
+def parameter_of_cell(report, figure):
+    if figure == "contention":
+        return str(most_waiters(report))
+    return next(iter(report.parameters(figure)), "-")
+
+
 def key_in(report, figure, filesystem, peer):
     """Of what was measured for the cell of the main table, or None."""
-    if figure == "contention":
-        parameters = [str(most_waiters(report))]
-    else:
-        parameters = report.parameters(figure)
-    for key in report.spreads:
-        if key[:3] == (figure, filesystem, peer) and key.parameter == parameters[0]:
-            return key
-    return None
+    key = report.key(figure, filesystem, peer, parameter_of_cell(report, figure))
+    return key if key in report.spreads else None
 
 
 def speed_cell(report, notes, place):
     """The median and its ratio to ours, and what is said in words; or "-"."""
     key = key_in(report, *place)
-    words = (text for key, text in report.facts.items() if key[:3] == place)
+    parameters = ("-", parameter_of_cell(report, place[0]))
+    words = (
+        text
+        for key, text in report.facts.items()
+        if key[:3] == place and key.parameter in parameters
+    )
     marks = [notes.mark(text) for text in dict.fromkeys(words)]
     if key is None:
         return " ".join(marks) or "-", ""
@@ -151,6 +159,8 @@ def rounds_with_two(report, filesystem, peer):
     taken, of = report.rounds("double-taken", filesystem, peer)
     if not rounds:
         return ""
+    if not taken:
+        return f"nobody took over in {of:,}"
     return f"{count:,} of {rounds:,}" + (f", {of - taken:,} with none" if taken < of else "")
 
 
@@ -179,6 +189,16 @@ def correctness_rows(report, columns):
         if any(text != "-" for text in answers):
             rows.append([peer, *answers])
     return rows
+
+
+def remarks(report):
+    """What was said in words of figures that are in neither table."""
+    shown = {*SPEED, *(figure for columns in CORRECTNESS.values() for figure in columns)}
+    return [
+        f"{key.figure}, {key.filesystem}, {key.peer}, {key.parameter}: {text}"
+        for key, text in report.facts.items()
+        if key.figure not in shown
+    ]
 
 
 def machine_lines(report):
@@ -290,6 +310,8 @@ def as_text(report):
         if len(rows) > 1:
             width = (WIDTH - max(len(row[0]) for row in rows)) // (len(rows[0]) - 1) - 2
             lines += [title, "", *aligned(wrapped(rows, width), right=False), ""]
+    if remarks(report):
+        lines += ["Remarks", "", *(fill(line, "    ") for line in remarks(report)), ""]
     lines += ["All figures", ""]
     for figure in report.figures:
         if report.units[figure] != "rounds":
@@ -322,4 +344,6 @@ def as_markdown(report):
         rows = correctness_rows(report, columns)
         if len(rows) > 1:
             lines += ["", title + ":", "", *in_bars(rows, right=False)]
+    if remarks(report):
+        lines += ["", "Remarks:", "", *(f"- {line}" for line in remarks(report))]
     return "\n".join(lines).rstrip() + "\n"

@@ -38,28 +38,25 @@
 static const struct row {
 	const char *peer;
 	const char *steps[STEPS][WORDS];
-	bool leaves_lock; /* to be unlinked, which rm would do */
 } rows[] = {
-	{ "true", { { "true" } }, false },
-	{ "lockfile-pid run", { { TOOL, "run", LOCK, "true" } }, false },
-	{ "lockfile-pid run -F", { { TOOL, "run", "-F", LOCK, "true" } }, false },
-	{ "dotlockfile", { { "dotlockfile", "-l", "-p", "-r", "-1", LOCK, "true" } }, false },
+	{ "true", { { "true" } } },
+	{ "lockfile-pid run", { { TOOL, "run", LOCK, "true" } } },
+	{ "lockfile-pid run -F", { { TOOL, "run", "-F", LOCK, "true" } } },
+	{ "dotlockfile", { { "dotlockfile", "-l", "-p", "-r", "-1", LOCK, "true" } } },
 	{ "lockfile-create",
 	  { { "lockfile-create", "-p", "-l", LOCK },
 	    { "true" },
-	    { "lockfile-remove", "-l", LOCK } },
-	  false },
-	{ "procmail lockfile", { { "lockfile", LOCK }, { "true" } }, true },
-	{ "flock(1)", { { "flock", LOCK, "true" } }, false },
-	{ "flock(1) -F", { { "flock", "-F", LOCK, "true" } }, false },
+	    { "lockfile-remove", "-l", LOCK } } },
+	{ "procmail lockfile", { { "lockfile", LOCK }, { "true" }, { "rm", "-f", LOCK } } },
+	{ "flock(1)", { { "flock", LOCK, "true" } } },
+	{ "flock(1) -F", { { "flock", "-F", LOCK, "true" } } },
 	{ "python3-filelock",
 	  { { "python3", "-I", "-c",
 	      "import subprocess, sys\n"
 	      "from filelock import FileLock\n"
 	      "with FileLock(sys.argv[1]):\n"
 	      "    subprocess.run([sys.argv[2]], check=True)\n",
-	      LOCK, "true" } },
-	  false },
+	      LOCK, "true" } } },
 };
 
 /* A row whose words are paths. */
@@ -103,8 +100,6 @@ static void run(const struct job *job)
 {
 	for (int step = 0; step < STEPS && job->steps[step][0]; step++)
 		command_run(job->steps[step]);
-	if (job->row->leaves_lock && unlink(job->path) < 0)
-		fail(job->path, "unlink", strerror(errno));
 }
 
 static void measure_job(const struct job *job, const char *dir)
