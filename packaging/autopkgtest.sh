@@ -69,8 +69,9 @@ build()
 
 run_tests()
 {
-	as_user autopkgtest --user nobody --output-dir "$results" "$source"/*.changes -- null \
-		>"$tmp/log" 2>&1
+	as_user autopkgtest --user nobody --output-dir "$results" \
+		--env="TEST_PACE=${TEST_PACE:-1}" --env="TEST_EACH=${TEST_EACH:-1}" \
+		"$source"/*.changes -- null >"$tmp/log" 2>&1
 	status=$?
 	# 2: some were skipped
 	[ "$status" -eq 0 ] || [ "$status" -eq 2 ] || { tail -n 300 "$tmp/log"; return 1; }

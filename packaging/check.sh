@@ -107,7 +107,7 @@ build()
 {
 	chown "$builder:" "$build"
 	(cd "$tree" && as_builder DEB_BUILD_OPTIONS="parallel=$(($(nproc) * 2))" \
-		dpkg-buildpackage -us -uc) >"$tmp/build.log" 2>&1 || {
+		TEST_PACE="${TEST_PACE:-1}" TEST_EACH="${TEST_EACH:-1}" dpkg-buildpackage -us -uc) >"$tmp/build.log" 2>&1 || {
 		tail -n 100 "$tmp/build.log"
 		return 1
 	}
