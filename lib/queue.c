@@ -51,6 +51,8 @@
 #define PLACE_BYTE 0
 #define FIRST_BYTE 1
 
+#define KEEP_USER ((uid_t)-1) /* of chown(2) */
+
 /* Tells a FIFO that was just made here from others: the sticky bit means nothing to it. */
 #define MODE_NEW (S_ISVTX | 0600)
 
@@ -81,6 +83,9 @@ static void share_fifo(int fd, int dirfd, const struct stat *fifo)
 	/* what root makes where a daemon's user is at home is to be the user's */
 	if (fifo->st_uid == 0 && dir.st_uid != 0 && !(dir.st_mode & S_ISVTX))
 		sys_fchown(fd, dir.st_uid, dir.st_gid);
+	/* the group that may write the directory, which is ours as well if it lets us in */
+	else if (dir.st_mode & 020 && dir.st_gid != fifo->st_gid)
+		sys_fchown(fd, KEEP_USER, dir.st_gid);
 	if (dir.st_mode & 022)
 		sys_fchmod(fd, 0600 | (dir.st_mode & 020 ? 060 : 0) | (dir.st_mode & 02 ? 06 : 0));
 }
@@ -149,6 +154,7 @@ static int enter_line(struct queue *queue, const char *name)
 		if (fd >= 0)
 			r = take_place(fd, dirfd, name, &fifo);
 		if (r == 0) {
+			queue->fifo_dev = fifo.st_dev;
 			queue->fifo_ino = fifo.st_ino;
 			return fd;
 		}
@@ -184,7 +190,7 @@ static int take_stand(struct queue *queue, const struct path *path)
 		r = sys_fstat(queue->dir.fd, &st);
 	if (r < 0)
 		return r;
-	queue->dev = st.st_dev;
+	queue->dir_dev = st.st_dev;
 	queue->dir_ino = st.st_ino;
 	if (enter(&queue->fifo, enter_line(queue, path->queue)) < 0)
 		return 0;
@@ -309,12 +315,12 @@ void queue_watch(struct queue *queue, const struct awaited *awaited)
 	queue_pause(queue, died ? LOOK_OFTEN_MIN_MS : next_pause(queue, awaited, watching));
 }
 
-static void read_byte(const struct queue *queue)
+/* Was there one? */
+static bool read_byte(const struct queue *queue)
 {
 	char byte;
 
-	if (queue->fifo.fd >= 0)
-		sys_read(queue->fifo.fd, &byte, sizeof(byte));
+	return queue->fifo.fd >= 0 && sys_read(queue->fifo.fd, &byte, sizeof(byte)) > 0;
 }
 
 bool queue_drain(struct queue *queue)
@@ -323,8 +329,8 @@ bool queue_drain(struct queue *queue)
 	int ready = sys_epoll_wait(queue->epoll.fd, 0, NULL);
 	bool is_time = sys_read(queue->timer.fd, &expired, sizeof(expired)) > 0;
 
-	read_byte(queue);
-	return ready > is_time;
+	/* a loop that sleeps on our descriptor itself has been told of the byte instead of us */
+	return read_byte(queue) || ready > is_time;
 }
 
 int queue_sleep(struct queue *queue, int timeout_ms, const sigset_t *mask, bool has_handlers)
@@ -367,7 +373,7 @@ static void leave_stand(struct queue *queue, const struct path *path, bool pass_
 
 	if (fd >= 0) {
 		sys_unlock_bytes(fd);
-		if (!remove_if_deserted(fd, dirfd, path->queue, queue->dev, queue->fifo_ino) &&
+		if (!remove_if_deserted(fd, dirfd, path->queue, queue->fifo_dev, queue->fifo_ino) &&
 		    (pass_on || queue->first))
 			write_byte(fd);
 	}
@@ -380,10 +386,11 @@ static void leave_stand(struct queue *queue, const struct path *path, bool pass_
 /* Where there is no line now there may be one at the next look. */
 static bool is_in_place(const struct queue *queue, const struct path *path, bool look)
 {
-	if (path_leads_to(AT_FDCWD, path->dir, queue->dev, queue->dir_ino) != 1)
+	if (path_leads_to(AT_FDCWD, path->dir, queue->dir_dev, queue->dir_ino) != 1)
 		return false;
-	return !look || (queue->fifo.fd >= 0 && path_leads_to(queue->dir.fd, path->queue,
-	                                                      queue->dev, queue->fifo_ino) == 1);
+	return !look ||
+	       (queue->fifo.fd >= 0 &&
+	        path_leads_to(queue->dir.fd, path->queue, queue->fifo_dev, queue->fifo_ino) == 1);
 }
 
 int queue_follow(struct queue *queue, const struct path *path, bool look)
@@ -404,7 +411,7 @@ static bool is_unchanged(const struct queue *queue, const struct path *path)
 	const struct awaited *seen = &queue->awaited;
 	struct stat st;
 
-	/* on one device: it is one directory */
+	/* one of this number on another device would have been changed at another time */
 	return sys_fstatat(queue->dir.fd, path->name, &st) == 0 && st.st_ino == seen->ino &&
 	       st.st_ctim.tv_sec == seen->changed.tv_sec &&
 	       st.st_ctim.tv_nsec == seen->changed.tv_nsec;

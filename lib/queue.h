@@ -23,7 +23,7 @@ struct queue {
 	struct descriptor epoll; /* what the waiter sleeps on; none: not in line */
 	struct descriptor dir;   /* where the FIFO is */
 	struct descriptor fifo;  /* none: there is no line here, look again and again */
-	dev_t dev;               /* of both */
+	dev_t dir_dev, fifo_dev; /* which an overlay of file systems may have two of */
 	ino_t dir_ino, fifo_ino;
 	struct descriptor timer; /* for event loops: the time to look again */
 	struct descriptor pidfd; /* of the holder, with the first in line */

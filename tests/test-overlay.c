@@ -212,3 +212,22 @@ TEST(a_holder_in_the_lower_layer_is_known_by_its_record)
 	holder_end(&above);
 	end();
 }
+
+/* The line is on the device of its layer, its directory on that of the overlay. */
+TEST(the_last_to_leave_a_line_removes_it)
+{
+	struct holder holder, waiter;
+
+	begin();
+	pile_up();
+	holder = container_start(&host, "all/x.pid");
+	waiter = container_start(&host, "all/x.pid");
+	ck_assert_int_eq(holder_do(&holder, "trylock"), 0);
+	ck_assert_int_eq(holder_do(&waiter, "begin"), LOCKFILE_PID_ERR_BUSY);
+	ck_assert_str_eq(list_dir("all"), "x.pid x.pid.queue ");
+	ck_assert_int_eq(holder_do(&waiter, "cancel"), 0);
+	ck_assert_str_eq(list_dir("all"), "x.pid ");
+	holder_end(&waiter);
+	holder_end(&holder);
+	end();
+}

@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <lockfile-pid.h>
 #include <poll.h>
 #include <pthread.h>
@@ -1201,6 +1202,33 @@ TEST_EACH(the_line_that_root_makes_is_of_whose_directory_it_is, homes)
 	ck_assert_uint_eq(st.st_mode & 0777, homes[_i].expected_mode);
 	lockfile_pid_free(lock);
 	lockfile_pid_free(holder);
+}
+
+#define GROUP 4242
+
+/* Else the group that may contend could neither stand in the line nor wake it. */
+static void make_line_as_user(void *unused)
+{
+	struct lockfile_pid *holder, *lock;
+	gid_t group = GROUP;
+	struct stat st;
+
+	(void)unused;
+	REQUIRE(setgroups(1, &group) == 0 && setgid(USER) == 0 && setuid(USER) == 0);
+	holder = held();
+	lock = in_line();
+	REQUIRE(lstat(FIFO, &st) == 0 && st.st_gid == GROUP && (st.st_mode & 0777) == 0660);
+	lockfile_pid_free(lock);
+	lockfile_pid_free(holder);
+}
+
+TEST(the_line_is_of_the_group_that_may_write_the_directory)
+{
+	SKIP_UNLESS_ROOT();
+	steer_reset();
+	ck_assert_int_eq(chown(".", 0, GROUP), 0);
+	ck_assert_int_eq(chmod(".", 0775), 0);
+	ck_assert_int_eq(in_child(make_line_as_user, NULL), 0);
 }
 
 /* The timer, which would wake it as well, is never set. */
