@@ -36,9 +36,24 @@ static int result(long r)
 	return r < 0 ? -errno : (int)r;
 }
 
+/*
+ * Of a program that was started without a standard stream, the next descriptor has
+ * the number of that stream, and what it prints would go into the lock file.
+ */
+static int above_streams(int fd)
+{
+	int r;
+
+	if (fd < 0 || fd > STDERR_FILENO)
+		return result(fd);
+	r = result(fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1));
+	sys_close(fd);
+	return r;
+}
+
 int sys_openat(int dirfd, const char *name, int flags, mode_t mode)
 {
-	return result(openat(dirfd, name, flags | O_CLOEXEC, mode));
+	return above_streams(openat(dirfd, name, flags | O_CLOEXEC, mode));
 }
 
 int sys_close(int fd)
@@ -248,7 +263,7 @@ int sys_poll(struct pollfd *fds, nfds_t count, int timeout_ms)
 
 int sys_epoll_create(void)
 {
-	return result(epoll_create1(EPOLL_CLOEXEC));
+	return above_streams(epoll_create1(EPOLL_CLOEXEC));
 }
 
 int sys_epoll_add(int epoll, int fd, uint32_t events)
@@ -280,7 +295,7 @@ void sys_restore_signals(const sigset_t *before)
 
 int sys_timer_create(void)
 {
-	return result(timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK));
+	return above_streams(timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK));
 }
 
 int sys_timer_set(int timer, int timeout_ms)
@@ -320,7 +335,8 @@ bool sys_has_signal_handlers(void)
 
 int sys_getrandom(void *buf, size_t size)
 {
-	return result(getrandom(buf, size, GRND_NONBLOCK));
+	/* which is no cancellation point, unlike getrandom(3) */
+	return result(syscall(SYS_getrandom, buf, size, GRND_NONBLOCK));
 }
 
 void *sys_map_wiped(size_t size, bool *ret_wiped)

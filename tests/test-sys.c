@@ -144,3 +144,27 @@ TEST(type_of_no_file_system_is_an_error)
 	ck_assert_int_eq(sys_fstatfs_type(-1, &type), -EBADF);
 	ck_assert_uint_eq(type, 42);
 }
+
+/* Standard streams that the program was started without. */
+static void open_where_streams_were(void *unused)
+{
+	(void)unused;
+	for (int fd = 0; fd <= STDERR_FILENO; fd++)
+		close(fd);
+	for (int i = 0; i < 3; i++) {
+		if (sys_openat(AT_FDCWD, ".", O_RDONLY, 0) <= STDERR_FILENO ||
+		    sys_epoll_create() <= STDERR_FILENO || sys_timer_create() <= STDERR_FILENO)
+			_exit(1);
+	}
+	for (int fd = 0; fd <= STDERR_FILENO; fd++)
+		if (fcntl(fd, F_GETFD) >= 0)
+			_exit(2);
+	if (!(fcntl(sys_openat(AT_FDCWD, ".", O_RDONLY, 0), F_GETFD) & FD_CLOEXEC))
+		_exit(3);
+}
+
+TEST(no_descriptor_has_the_number_of_a_standard_stream)
+{
+	steer_reset();
+	ck_assert_int_eq(in_child(open_where_streams_were, NULL), 0);
+}

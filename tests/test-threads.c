@@ -409,3 +409,39 @@ TEST(one_thread_may_release_what_another_locked)
 	assert_nothing_left();
 	lockfile_pid_free(lock);
 }
+
+/* No call but a wait is a cancellation point, not even the first one of a new process. */
+
+static struct lockfile_pid *inherited;
+
+static void *set_while_cancelled(void *unused)
+{
+	int state, r;
+
+	(void)unused;
+	pthread_cancel(pthread_self());
+	r = lockfile_pid_set_inheritable(inherited, 0);
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
+	return r == 0 ? inherited : NULL;
+}
+
+static void set_in_a_thread(void *unused)
+{
+	pthread_t thread;
+	void *result;
+
+	(void)unused;
+	REQUIRE(pthread_create(&thread, NULL, set_while_cancelled, NULL) == 0);
+	REQUIRE(pthread_join(thread, &result) == 0);
+	REQUIRE(result == inherited);
+}
+
+TEST(a_setter_in_a_new_process_is_no_cancellation_point)
+{
+	SKIP_IF_CANCELLATION_IS_UNKNOWN();
+	inherited = new_lock("x.pid");
+	ck_assert_int_eq(lockfile_pid_set_inheritable(inherited, 1), 0);
+	ck_assert_int_eq(lockfile_pid_trylock(inherited), 0);
+	ck_assert_int_eq(in_child(set_in_a_thread, NULL), 0);
+	lockfile_pid_free(inherited);
+}
