@@ -150,6 +150,13 @@ int held_release(struct lockfile_pid *lock)
 		sys_close(dirfd);
 	}
 	if (r == 0 || r == LOCKFILE_PID_ERR_ROGUE_DELETION) {
+		/*
+		 * It may be elsewhere, in a directory that was renamed, or that chroot(2)
+		 * put out of reach.  Who finds it there shall not take us for its holder,
+		 * whose descriptor was closed underneath.
+		 */
+		if (r < 0 && has_fd)
+			pidfile_mark_let_go(&lock->file, lock->file.descriptor.fd);
 		pidfile_close(&lock->file, has_fd);
 		pidfile_drop(&lock->spare);
 	}

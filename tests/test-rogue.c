@@ -377,3 +377,23 @@ TEST(in_a_sticky_directory_unlock_after_a_change_of_user_is_eperm)
 	ck_assert_int_eq(lockfile_pid_trylock(lock), 0);
 	lockfile_pid_free(lock);
 }
+
+/* Its holder says that it has nothing, and the file is not that of a holder either. */
+TEST(what_is_unlocked_after_its_directory_was_renamed_is_free_there)
+{
+	struct lockfile_pid *lock;
+	struct holder other;
+
+	skip_without_attributes();
+	ck_assert_int_eq(mkdir("d", 0755), 0);
+	lock = new_lock("d/x.pid");
+	ck_assert_int_eq(lockfile_pid_trylock(lock), 0);
+	ck_assert_int_eq(rename("d", "e"), 0);
+	ck_assert_int_eq(lockfile_pid_unlock(lock), LOCKFILE_PID_ERR_ROGUE_DELETION);
+	other = holder_start("e/x.pid");
+	ck_assert_int_eq(holder_do(&other, "trylock"), 0);
+	ck_assert_int_eq(holder_do(&other, "unlock"), 0);
+	holder_end(&other);
+	lockfile_pid_free(lock);
+	ck_assert_int_eq(rmdir("e"), 0);
+}
