@@ -244,10 +244,7 @@ int lock_acquire(struct lockfile_pid *lock, struct awaited *ret_holder)
 
 void lock_prepare(struct lockfile_pid *lock, int dirfd)
 {
-	int r = 0;
-
 	/* what goes wrong now, is told when it counts */
 	if (!pidfile_exists(&lock->file))
-		r = pidfile_make_unnamed(&lock->file, dirfd, ".", lock->mode, lock->inheritable);
-	(void)r;
+		pidfile_make_unnamed(&lock->file, dirfd, ".", lock->mode, lock->inheritable);
 }
