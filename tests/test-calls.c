@@ -242,7 +242,7 @@ static const struct {
 	{ { "run", LOCK, "/bin/true" },
 	  false,
 	  0,
-	  RUN_BEGINS " getpid fork sigwait wait " RELEASE " exit",
+	  RUN_BEGINS " getpid open close? fork sigwait wait " RELEASE " exit",
 	  "sigaction sigprocmask exec" },
 	{ { "run", "-F", LOCK, "/bin/true" },
 	  false,

@@ -60,6 +60,22 @@ TEST(a_missing_command_is_127)
 	ck_assert_int_eq(RUN("run", LOCK, "no-such-command"), 127);
 }
 
+static void listen_to_no_errors(void)
+{
+	int ends[2];
+
+	if (pipe(ends) == 0 && dup2(ends[1], STDERR_FILENO) >= 0)
+		close(ends[0]);
+}
+
+TEST(a_missing_command_is_127_even_if_nobody_hears_of_it)
+{
+	struct job job = { .before_exec = listen_to_no_errors };
+
+	ck_assert_int_eq(RUN_IN(&job, "run", LOCK, "no-such-command"), 127);
+	ck_assert_int_eq(RUN_IN(&job, "run", "-F", LOCK, "no-such-command"), 127);
+}
+
 TEST(a_command_that_is_not_executable_is_126)
 {
 	ck_assert_int_eq(RUN("run", LOCK, "/dev/null"), 126);

@@ -49,14 +49,17 @@ static int check_status(int r)
 	}
 }
 
-/* A lock file is made at the moment of locking and never written after.  Empty: unknown. */
+/*
+ * When it got its name, which changes the status of a file; who was first in line may have
+ * written it long before.  Empty: unknown.
+ */
 static void since_text(const char *path, char *text, size_t size)
 {
 	struct stat st;
 	struct tm tm;
 
 	text[0] = '\0';
-	if (lstat(path, &st) == 0 && localtime_r(&st.st_mtime, &tm))
+	if (lstat(path, &st) == 0 && localtime_r(&st.st_ctime, &tm))
 		if (strftime(text, size, " since %Y-%m-%d %H:%M:%S %z", &tm) == 0)
 			text[0] = '\0';
 }

@@ -4,7 +4,9 @@
 #include "tool.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <lockfile-pid.h>
+#include <signal.h>
 #include <stdio.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
@@ -24,6 +26,8 @@ int command_become(char **argv)
 
 	execvp(argv[0], argv);
 	error = errno;
+	/* which the command would have had as it was, and we do not need any more */
+	signal(SIGPIPE, SIG_IGN);
 	complain(argv[0], -error);
 	return error == ENOENT ? RUN_NOT_FOUND : RUN_NOT_EXECUTABLE;
 }
@@ -144,6 +148,15 @@ static int supervise(struct command *command)
 	}
 }
 
+static int has_terminal(void)
+{
+	int fd = open("/dev/tty", O_RDONLY | O_NOCTTY | O_CLOEXEC);
+
+	if (fd >= 0)
+		close(fd);
+	return fd >= 0;
+}
+
 /*
  * Signals are held; a @watched lock that is lost ends the command, and so does our own death.
  *
@@ -151,6 +164,9 @@ static int supervise(struct command *command)
  * until the child has executed or gone: on the same memory, it only makes calls, and signals
  * that could run a handler are blocked, or at their defaults.  What it must not keep, the
  * lock file, closes at exec.
+ *
+ * Not where somebody at a terminal could stop the child before it has executed, which takes
+ * long on some file systems: we would sleep on, and the shell never see us stop.
  */
 int command_run(char **argv, const struct signals *signals, const struct lockfile_pid *watched,
                 int *ret_lost)
@@ -159,9 +175,9 @@ int command_run(char **argv, const struct signals *signals, const struct lockfil
 	pid_t parent = getpid();
 	int status;
 
-	command.pid = vfork();
+	command.pid = has_terminal() ? fork() : vfork();
 	if (command.pid < 0) {
-		complain("vfork", -errno);
+		complain("fork", -errno);
 		return RUN_FAILED;
 	}
 	if (command.pid == 0)

@@ -44,8 +44,10 @@ int main(int argc, char **argv)
 	static char name[] = "lockfile-pid"; /* how getopt(3) begins its messages */
 	const char *command = argc > 1 ? argv[1] : "";
 
-	if (fill_standard_descriptors() < 0)
-		return RUN_FAILED;
+	if (fill_standard_descriptors() < 0) {
+		complain("/dev/null", -errno);
+		return strcmp(command, "check") == 0 ? CHECK_FAILED : RUN_FAILED;
+	}
 	if (strcmp(command, "--help") == 0)
 		return print_text(help) < 0 ? RUN_FAILED : 0;
 	if (strcmp(command, "--version") == 0)

@@ -4,14 +4,24 @@
 #include "tool.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <lockfile-pid.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <time.h>
+#include <unistd.h>
 
+/* By one call, and without the buffers of stdio: a child of vfork(2) has none of its own. */
 void complain(const char *subject, int error)
 {
-	fprintf(stderr, "lockfile-pid: %s: %s\n", subject, lockfile_pid_strerror(error));
+	char line[PATH_MAX + 256];
+	int length = snprintf(line, sizeof(line), "lockfile-pid: %s: %s\n", subject,
+	                      lockfile_pid_strerror(error));
+
+	if (length >= (int)sizeof(line))
+		length = (int)sizeof(line) - 1;
+	if (write(STDERR_FILENO, line, (size_t)length) < 0)
+		return; /* there is nobody to tell */
 }
 
 /* A NULL @format: getopt(3) has said what is wrong. */
