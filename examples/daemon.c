@@ -4,7 +4,7 @@
  *
  * When it returns to the shell with status 0, the daemon runs and PIDFILE names
  * it; with status 1 there is none, and standard error says why.  With -f it stays
- * in the foreground, as Type=simple of systemd.service(5) wants it.  SIGTERM and
+ * in the foreground, as Type=exec of systemd.service(5) wants it.  SIGTERM and
  * SIGINT end it, and so does the loss of its PID file.
  *
  *	cc daemon.c $(pkg-config --cflags --libs lockfile-pid) -o daemon

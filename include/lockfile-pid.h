@@ -59,15 +59,20 @@
  *
  * Results
  * -------
- * Functions that can fail return 0 on success and a negative number otherwise:
- * one of enum lockfile_pid_error, or the negative errno value of the system
- * call that failed.  Out-parameters are written on success only; for
+ * Functions that can fail return 0 on success (two that give a descriptor return
+ * that) and a negative number otherwise: one of enum lockfile_pid_error, or the
+ * negative errno value of the system call that failed.  Out-parameters are written on success only; for
  * lockfile_pid_check() see there.  Errors that nearly every call can meet, "the
  * general ones", are listed here once:
  *
  *	-ENOENT, -ENOTDIR, -ELOOP, -EACCES,	the directory part of the path
  *	-ENAMETOOLONG
- *	-EROFS, -ENOSPC, -EDQUOT, -EIO		the file system
+ *	-EROFS, -ENOSPC, -EDQUOT, -EIO,		the file system; after -ESTALE the
+ *	-ESTALE					directory was removed by another host
+ *	-EFBIG					the limit for the size of files is 0
+ *						(setrlimit(2)), and SIGXFSZ ignored
+ *	-EBUSY					a mount point at the path, which cannot
+ *						be replaced or removed
  *	-ENOMEM, -EMFILE, -ENFILE, -ENOLCK	the system's tables are full
  *	-EINTR					a signal handler interrupted a
  *						system call, which network and
@@ -75,8 +80,11 @@
  *	-ENOTSUP				there are no open file
  *						description locks here
  *	-EINVAL					a required argument is NULL
- *	-EPERM, -ENOSYS				a system call filter refuses what
- *						cannot be done without
+ *	-EPERM, -ENOSYS				a system call filter or a security
+ *						module refuses what cannot be done
+ *						without
+ *
+ * What else a file system answers, by FUSE say, is passed on.
  *
  * After an error nothing is held that was not held before, and nothing is left
  * behind.  A path that is validly held is reported as such even where another
@@ -193,6 +201,7 @@ extern "C" {
 #define LOCKFILE_PID_VERSION_MICRO 0
 #define LOCKFILE_PID_VERSION       "0.1.0"
 
+/* Of each function that can fail: a compiler warns where nobody looks at its result. */
 #if defined(__GNUC__)
 #define LOCKFILE_PID_MUST_CHECK __attribute__((__warn_unused_result__))
 #else
@@ -353,7 +362,8 @@ int lockfile_pid_trylock(struct lockfile_pid *lock);
  *
  * Errors: those of lockfile_pid_trylock() except LOCKFILE_PID_ERR_BUSY;
  * -EDEADLK: this handle holds the lock; -EINTR: a signal handler ran while
- * waiting.  A cancellation point.
+ * waiting, or, in a program that has any, the process was stopped and continued
+ * (signal(7)).  A cancellation point.
  *
  * Since: 0.1
  */
@@ -434,8 +444,8 @@ int lockfile_pid_verify(const struct lockfile_pid *lock);
  *
  * Errors: LOCKFILE_PID_ERR_BUSY: a living process does (this one included);
  * LOCKFILE_PID_ERR_PROCESS_DEAD: the process that did is gone and its file is
- * left; LOCKFILE_PID_ERR_INVALID_PID: what is there holds no valid PID; and the
- * general ones.
+ * left; LOCKFILE_PID_ERR_INVALID_PID: what is there is no lock file, or a damaged one;
+ * and the general ones.
  *
  * Since: 0.1
  */
@@ -481,6 +491,8 @@ int lockfile_pid_adopt(struct lockfile_pid *lock);
  * do not close or write it, nor move its file offset, by which the library
  * knows it again (pread(2) does not).
  *
+ * Returns: the descriptor; it is never that of a standard stream.
+ *
  * Errors: -EBADF: the lock is not held, or the descriptor was closed underneath;
  * -EINVAL: @lock is NULL.
  *
@@ -505,8 +517,8 @@ int lockfile_pid_fileno(const struct lockfile_pid *lock);
  * is over.
  *
  * Errors: LOCKFILE_PID_ERR_BUSY: not ours yet, we stand in line now;
- * -EINPROGRESS: the handle is in line already; and those of lockfile_pid_lock(),
- * which mean that we are not in line.
+ * -EINPROGRESS: the handle is in line already, and stays there; and those of
+ * lockfile_pid_lock(), which mean that we are not in line.
  *
  * Since: 0.1
  */
@@ -522,6 +534,8 @@ int lockfile_pid_wait_begin(struct lockfile_pid *lock);
  * is left.  It is an epoll descriptor: a program that waits for nothing else
  * may sleep on it by epoll_wait(2), and then a release wakes only the first in
  * line; of those that poll it, or nest it in another, all wake, in no order.
+ *
+ * Returns: the descriptor.
  *
  * Errors: -EBADF: not in line; -EINVAL: @lock is NULL.
  *

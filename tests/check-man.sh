@@ -53,7 +53,9 @@ pthreads(7)
 rename(2)
 renameat2(2)
 rm(1)
+setrlimit(2)
 setuid(2)
+signal(7)
 start-stop-daemon(8)
 syslog(3)
 systemd.exec(5)
@@ -67,8 +69,9 @@ xattr(7)
 # Whether pages of others are installed does not matter here.
 is_clean()
 {
-	mandoc -T lint -W style "$man/$1" 2>/dev/null |
-		grep -v 'referenced manual not found' >"$tmp/lint"
+	mandoc -T lint -W style "$man/$1" >"$tmp/all" 2>/dev/null
+	[ $? -le 1 ] || { cat "$tmp/all"; return 1; }
+	grep -v 'referenced manual not found' "$tmp/all" >"$tmp/lint"
 	cat "$tmp/lint"
 	[ ! -s "$tmp/lint" ]
 }
