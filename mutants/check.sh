@@ -24,7 +24,7 @@
 #
 # MUTANTS is a pattern of the mutants to try, say 'queue/*'; all where it is not
 # set.  JOBS are tried at a time, 2 where it is not set.  On a machine that is
-# TEST_PACE times slower each so manieth is tried.
+# TEST_PACE times slower every Nth is tried.
 
 # shellcheck source=tests/tap.sh
 . "${top_srcdir:?}/tests/tap.sh"

@@ -425,7 +425,7 @@ static void deviate(struct schedule *schedule, int number, const struct step *st
 	schedule->count--;
 }
 
-/* All with these deviations, and later ones; of those that can have no more, each so manieth. */
+/* All with these deviations, and later ones; of those that can have no more, every Nth. */
 static void search(struct schedule *schedule, int preemptions, int kills)
 {
 	int first = schedule->count > 0 ? schedule->deviations[schedule->count - 1].step + 1 : 0;

@@ -2,11 +2,11 @@
 /*
  * pace - how much is done of what is done again and again, or in all orders
  *
- * All of it, where the environment does not say TEST_PACE=N: then each N-th.  That is
+ * All of it, where the environment does not say TEST_PACE=N: then every Nth.  That is
  * for machines on which a process takes N times as long to start, of which some
  * virtual ones take more than anything else (scripts/pace).  Time-outs are N times as long.
  *
- * TEST_EACH=N runs each N-th test of a program alone: where all have run before, and run
+ * TEST_EACH=N runs every Nth test of a program alone: where all have run before, and run
  * again in another build.
  */
 #ifndef PACE_H
@@ -17,7 +17,7 @@
 /* That N, or 1. */
 int pace(void);
 
-/* Is this one of the N-th?  They are counted from 0. */
+/* Is this one of every Nth?  They are counted from 0. */
 bool pace_takes(long number);
 
 /* Is this one of the tests to be run?  They are counted from 0, too. */
