@@ -54,7 +54,6 @@ set xtics out
 do for [i = 1:10] { set xtics add (word(spoken, i) 0.1 * 10**(i - 1)) }
 set ytics out scale 0
 set grid noytics
-set yrange [*:*] reverse
 set key at screen 0.985,0.13 right horizontal maxrows 1 reverse Left samplen 1.5 \
 	font ",12" textcolor rgb ink
 set style fill solid 1 noborder
@@ -62,6 +61,7 @@ stats data."cycle.dat" using 2 nooutput
 low = 10**floor(log10(STATS_min)) / 2
 high = 10**ceil(log10(STATS_max)) * 2
 set xrange [low:high]
+set yrange [STATS_records - 0.4:-0.6]
 only(what, value) = what ? value : NaN
 our(i) = only(strcol(1) eq "lockfile-pid", column(i))
 their(i) = only(strcol(1) ne "lockfile-pid", column(i))
@@ -89,6 +89,7 @@ plot \
 unset output
 unset label 2
 unset arrow
+set yrange [*:*]
 
 # The others have a line a library; the first, ours, is drawn again over the rest.
 
