@@ -55,5 +55,7 @@ def main(path):
 
 try:
     main(sys.argv[1])
+except PermissionError:
+    sys.exit(f"{sys.argv[1]}: answer: kept out: may not open the file")
 except OSError as error:
     sys.exit(f"{sys.argv[1]}: {error.strerror}")

@@ -36,6 +36,12 @@ void fail(const char *where, const char *what, const char *why)
 	exit(EXIT_FAILURE);
 }
 
+void decline(const char *where, const char *answer)
+{
+	fprintf(stderr, "%s: %s: " ANSWER "%s\n", program_invocation_short_name, where, answer);
+	exit(EXIT_FAILURE);
+}
+
 static int ascending(const void *a, const void *b)
 {
 	const double *x = a, *y = b;

@@ -23,6 +23,10 @@ void sleep_us(int us);
 /* Says what went wrong, and ends the program. */
 void fail(const char *where, const char *what, const char *why) __attribute__((noreturn));
 
+/* Not an error, but an answer: it ends the program, too, and is told as it is. */
+#define ANSWER "answer: "
+void decline(const char *where, const char *answer) __attribute__((noreturn));
+
 /* Sorts the values. */
 struct spread spread_of(double *values, size_t count);
 

@@ -39,7 +39,7 @@ static bool try(const char *const *argv, int busy)
 	if (status == 0 || status == busy)
 		return status == 0;
 	if (status == ORPHANED && argv[0] != lockfile)
-		fail(argv[0], "trylock", "its parent is process 1");
+		decline(argv[0], "refuses: its parent is process 1");
 	snprintf(what, sizeof(what), "exit status %d", status);
 	fail(argv[0], "trylock", what);
 }

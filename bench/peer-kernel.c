@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static void check(const struct contender *contender, const char *what, int r)
@@ -24,9 +25,26 @@ static void open_to_read(struct contender *contender)
 	check(contender, "open", contender->fd);
 }
 
+/*
+ * A lock of fcntl(2) that excludes others asks for writing: a file that users have in
+ * common is one that all of them may write.  Another may have made it meanwhile.
+ */
+static int create_for_all(const char *path)
+{
+	int fd = open(path, O_CREAT | O_RDWR | O_CLOEXEC, 0666);
+
+	if (fd >= 0 && fchmod(fd, 0666) < 0 && errno != EPERM) {
+		close(fd);
+		return -1;
+	}
+	return fd;
+}
+
 static void open_to_write(struct contender *contender)
 {
-	contender->fd = open(contender->path, O_CREAT | O_RDWR | O_CLOEXEC, 0644);
+	contender->fd = open(contender->path, O_RDWR | O_CLOEXEC);
+	if (contender->fd < 0 && errno == ENOENT)
+		contender->fd = create_for_all(contender->path);
 	check(contender, "open", contender->fd);
 }
 

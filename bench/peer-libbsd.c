@@ -13,6 +13,8 @@ static bool trylock(struct contender *contender)
 	contender->handle = pidfile_open(contender->path, 0644, NULL);
 	if (!contender->handle && errno == EEXIST)
 		return false;
+	if (!contender->handle && errno == EACCES)
+		decline(contender->path, "kept out: may not open the file");
 	if (!contender->handle)
 		fail(contender->path, "pidfile_open", strerror(errno));
 	if (pidfile_write(contender->handle) < 0)

@@ -83,11 +83,21 @@ static bool start(struct scene *scene, struct actor *actor, const struct place *
 	return error == 0;
 }
 
+static void answer_by_error(struct scene *scene, const char *said)
+{
+	const char *answer = strstr(said, ANSWER);
+
+	if (answer)
+		scene_answer(scene, "%s", answer + strlen(ANSWER));
+	else
+		scene_answer(scene, "error: %s", said);
+}
+
 bool scene_told(struct scene *scene, struct actor *actor, enum word word, char *ret)
 {
 	*ret = actor_tell(actor, word);
 	if (*ret == '\0')
-		scene_answer(scene, "error: %s", actor_error(actor));
+		answer_by_error(scene, actor_error(actor));
 	return *ret != '\0';
 }
 
