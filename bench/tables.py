@@ -120,14 +120,18 @@ def key_in(report, figure, filesystem, peer):
     return key if key in report.spreads else None
 
 
+def is_of_cell(report, key):
+    """Is it said of what the main table shows, or of its figure as such?"""
+    return key.figure in SPEED and key.parameter in ("-", parameter_of_cell(report, key.figure))
+
+
 def speed_cell(report, notes, place):
     """The median and its ratio to ours, and what is said in words; or "-"."""
     key = key_in(report, *place)
-    parameters = ("-", parameter_of_cell(report, place[0]))
     words = (
         text
         for key, text in report.facts.items()
-        if key[:3] == place and key.parameter in parameters
+        if key[:3] == place and is_of_cell(report, key)
     )
     marks = [notes.mark(text) for text in dict.fromkeys(words)]
     if key is None:
@@ -192,12 +196,12 @@ def correctness_rows(report, columns):
 
 
 def remarks(report):
-    """What was said in words of figures that are in neither table."""
-    shown = {*SPEED, *(figure for columns in CORRECTNESS.values() for figure in columns)}
+    """What was said in words of what is in neither table."""
+    answers = {figure for columns in CORRECTNESS.values() for figure in columns}
     return [
         f"{key.figure}, {key.filesystem}, {key.peer}, {key.parameter}: {text}"
         for key, text in report.facts.items()
-        if key.figure not in shown
+        if key.figure not in answers and not is_of_cell(report, key)
     ]
 
 
@@ -214,13 +218,16 @@ def machine_lines(report):
 
 
 def fill(text, indent=""):
-    return textwrap.fill(text, WIDTH, subsequent_indent=indent, break_on_hyphens=False)
+    return textwrap.fill(
+        text, WIDTH, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
+    )
 
 
 def wrapped(rows, width):
-    """Rows of lines of cells: each column but the first at most so wide."""
+    """Rows of lines of cells: each column but the first so wide, or as its longest word."""
+    whole = textwrap.TextWrapper(width, break_long_words=False, break_on_hyphens=False)
     for row in rows:
-        cells = [[row[0]], *(textwrap.wrap(cell, width) or [""] for cell in row[1:])]
+        cells = [[row[0]], *(whole.wrap(cell) or [""] for cell in row[1:])]
         for i in range(max(map(len, cells))):
             yield [cell[i] if i < len(cell) else "" for cell in cells]
 

@@ -44,8 +44,17 @@ make_samples()
 	sample double tmpfs dotlockfile '1000x32 kept' rounds 12 500
 	sample double-taken tmpfs lockfile-pid 1000 rounds 1000 1000
 	sample double-taken tmpfs dotlockfile '1000x32 kept' rounds 990 1000
+	sample double tmpfs 'flock(2)' 7x32 rounds 0
+	sample double-taken tmpfs 'flock(2)' 7x32 rounds 7
+	sample double ext4 'flock(2)' 1003x32 rounds 0
+	sample double-taken ext4 'flock(2)' 1003x32 rounds 1003
+	sample double tmpfs 'procmail lockfile' 6x32 rounds 0
+	sample double tmpfs 'procmail lockfile' '4x32 kept' rounds 0
+	sample double-taken tmpfs 'procmail lockfile' 6x32 rounds 0
+	sample double-taken tmpfs 'procmail lockfile' '4x32 kept' rounds 0
 	sample zombie tmpfs dotlockfile - fact 'for ever' 'for ever'
 	sample zombie tmpfs lockfile-pid - fact 'takes over'
+	sample zombie tmpfs 'OFD lock' - fact 'error: unspeakable/circumstances-of-a-name/long'
 	sample zombie ext4 lockfile-pid - fact 'takes | over'
 }
 
@@ -179,14 +188,18 @@ words()
 	part Speed
 	says "$tmp/part" 'dotlockfile - 5.00 s - 3.00 ms' || return
 	part Remarks
-	says "$tmp/part" 'contention-overlaps, tmpfs, dotlockfile, 16: two held the lock'
+	says "$tmp/part" 'contention-overlaps, tmpfs, dotlockfile, 16: two held the lock' \
+		'contention, tmpfs, dotlockfile, 2: none in 1 s'
 }
 
 correctness()
 {
 	part Correctness
 	says "$tmp/part" 'dotlockfile 512 of 2,000, 10 with none for ever' &&
-		says "$tmp/part" 'lockfile-pid 0 of 2,000 takes over (tmpfs); takes | over (ext4)'
+		says "$tmp/part" 'lockfile-pid 0 of 2,000 takes over (tmpfs); takes | over (ext4)' \
+			'flock(2) 0 of 7 (tmpfs); 0 of 1,003 (ext4) -' \
+			'procmail lockfile nobody took over in 10 -' \
+			'unspeakable/circumstances-of-a-name/long'
 }
 
 # Blocks in the order of the report, ours first; rows by the number of waiters.
