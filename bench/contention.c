@@ -19,6 +19,8 @@
  * side; they hardly disturb one another.  Only where each waiter ends after its turn:
  * else the first to look has all turns, until the others look, which says how many turns
  * were asked for, and nothing of what a turn costs.
+ *
+ * All sizes are measured once, and again while there is time.
  */
 #include <config.h>
 
@@ -32,11 +34,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define REPETITIONS 3
-#define TURNS       500 /* measured, or two for each waiter */
-#define TURNS_QUICK 10
-#define LIMIT_S     1.0
-#define LIMIT_QUICK 0.1
+#define REPETITIONS         5
+#define REPETITIONS_OF_MANY 3 /* whom it takes some time to start */
+#define MANY                256
+#define BUDGET_NS           INT64_C(240000000000) /* nothing is repeated after that */
+#define TURNS               500                   /* measured, or two for each waiter */
+#define TURNS_QUICK         10
+#define LIMIT_S             1.0
+#define LIMIT_QUICK         0.1
 
 /* Of those that look every few seconds. */
 #define SLOW_LOOKS_S 1.0
@@ -194,14 +199,24 @@ static void name_others(const char *dir)
 			           "who looks first has it again and again");
 }
 
+static int repetitions_of(int size)
+{
+	if (quick)
+		return 1;
+	return size < MANY ? REPETITIONS : REPETITIONS_OF_MANY;
+}
+
 static void measure(const char *dir)
 {
 	size_t count = quick ? 1 : COUNT(sizes);
+	int64_t end = now_ns() + BUDGET_NS;
 
 	name_others(dir);
-	for (int repetition = 0; repetition < (quick ? 1 : REPETITIONS); repetition++)
+	for (int repetition = 0; repetition < REPETITIONS; repetition++)
 		for (size_t i = 0; i < count; i++)
-			measure_in_turns(dir, sizes[i], repetition);
+			if (repetition < repetitions_of(sizes[i]) &&
+			    (repetition == 0 || now_ns() < end))
+				measure_in_turns(dir, sizes[i], repetition);
 	for (size_t i = 0; i < count; i += SLOW_STEP)
 		measure_slow(dir, sizes[i]);
 }

@@ -7,7 +7,7 @@
  * The command is true(1), which is measured alone as well.  What has no form with a
  * command is what a script would do: lock, command, unlock, a process for each.  In
  * each round all have their turn, in an order of its own, since it matters what has
- * run before.
+ * run before.  Where processes start slowly there are fewer rounds.
  *
  * The tool is that which LOCKFILE_PID names in the environment, as one is installed;
  * else that of the build, whose loader has one directory more to look at.
@@ -27,6 +27,7 @@
 
 #define ROUNDS       300
 #define ROUNDS_QUICK 3
+#define BUDGET_NS    INT64_C(60000000000) /* no round is begun after that */
 
 #define STEPS 3
 #define WORDS 8
@@ -138,10 +139,11 @@ static void measure(const char *dir)
 	static struct job jobs[COUNT(rows)];
 	struct job *order[COUNT(rows)];
 	size_t count = prepare_all(jobs, dir);
+	int64_t end = now_ns() + BUDGET_NS;
 
 	for (size_t i = 0; i < count; i++)
 		order[i] = &jobs[i];
-	for (int round = 0; round < (quick ? ROUNDS_QUICK : ROUNDS); round++) {
+	for (int round = 0; round < (quick ? ROUNDS_QUICK : ROUNDS) && now_ns() < end; round++) {
 		shuffle(order, count);
 		for (size_t i = 0; i < count; i++)
 			measure_job(order[i], dir);
