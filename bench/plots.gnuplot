@@ -106,7 +106,9 @@ set ytics scale 1
 
 found = names("waiters.dat")
 set output to."waiters.svg"
-set title "Time for an acquisition while so many wait, ".memory.": median" textcolor rgb ink
+set title "Time for an acquisition while so many wait, ".memory.": median and quartiles" \
+	textcolor rgb ink
+set errorbars 0.5
 set logscale xy
 set xlabel "waiters" textcolor rgb ink
 unset xtics
@@ -117,7 +119,9 @@ set ytics nomirror out
 do for [i = 1:10] { set ytics add (word(spoken, i) 0.1 * 10**(i - 1)) }
 set yrange [*:*] noreverse
 if (words(found) > 0) {
-	plot for [i = 1:words(found)] data."waiters.dat" index i - 1 using 1:2 with linespoints \
+	plot for [i = 1:words(found)] data."waiters.dat" index i - 1 using 1:2:3:4 \
+		with yerrorbars pointtype 0 linewidth 1 linecolor rgb colour(word(found, i)) notitle, \
+		for [i = 1:words(found)] data."waiters.dat" index i - 1 using 1:2 with linespoints \
 		linecolor rgb colour(word(found, i)) linewidth width(word(found, i)) \
 		pointtype 4 + i pointsize 0.7 title word(found, i), \
 		data."waiters.dat" index 0 using 1:2 with lines \
