@@ -66,17 +66,17 @@ static double median_ns(void (*run)(void))
 }
 
 /* Of no file system. */
-static void say(const char *what, double amount, const char *unit)
+static void say(const char *what, double us)
 {
-	printf("machine\t-\t-\t%s\tfact\t%.3g %s\n", what, amount, unit);
+	printf("machine\t-\t-\t%s\tfact\t%.*f us\n", what, us < 10 ? 2 : 0, us);
 }
 
 int main(int argc, char **argv)
 {
 	if (getopt(argc, argv, "q") == 'q')
 		quick = true;
-	say("a system call, getppid(2)", median_ns(make_calls) / CALLS, "ns");
-	say("a process, from fork(2) to its end", median_ns(make_process) / 1e6, "ms");
-	say("a program, true(1)", median_ns(run_program) / 1e6, "ms");
+	say("a system call, getppid(2)", median_ns(make_calls) / CALLS / 1000);
+	say("a process, from fork(2) to its end", median_ns(make_process) / 1000);
+	say("a program, true(1)", median_ns(run_program) / 1000);
 	return EXIT_SUCCESS;
 }
