@@ -31,6 +31,7 @@ make_samples()
 	sample handoff tmpfs lockfile-pid - us 40 50
 	sample handoff tmpfs dotlockfile - us 5000000
 	sample handoff tmpfs 'libbsd pidfile' - fact 'does not wait'
+	sample handoff tmpfs 'libbsd pidfile' free fact 'does not wait'
 	sample contention tmpfs lockfile-pid 2 us 300
 	sample contention tmpfs lockfile-pid 1000 us 400
 	sample contention tmpfs lockfile-pid 16 us 350
@@ -189,7 +190,8 @@ words()
 	says "$tmp/part" 'dotlockfile - 5.00 s - 3.00 ms' || return
 	part Remarks
 	says "$tmp/part" 'contention-overlaps, tmpfs, dotlockfile, 16: two held the lock' \
-		'contention, tmpfs, dotlockfile, 2: none in 1 s'
+		'contention, tmpfs, dotlockfile, 2: none in 1 s' &&
+		! grep 'does not wait' "$tmp/part"
 }
 
 correctness()
