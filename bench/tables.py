@@ -74,7 +74,9 @@ def scale_of(number, unit):
 
 
 def scaled(number, unit, scale):
-    return digits(number * SCALES[unit] / SCALES[scale]) if unit in SCALES else f"{number:,.10g}"
+    if unit in SCALES:
+        return digits(number * SCALES[unit] / SCALES[scale])
+    return f"{number:.1f}" if unit == "percent" else f"{number:,.10g}"
 
 
 def amount(number, unit):
