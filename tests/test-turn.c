@@ -7,6 +7,7 @@
 #include "world.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <lockfile-pid.h>
 #include <pthread.h>
 
@@ -161,10 +162,21 @@ TEST(a_turn_that_was_short_was_one)
 	end();
 }
 
+/* By one that was stopped right after it had been woken. */
+static void read_wake_up(void)
+{
+	int fd = open("x.pid.queue", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	char byte;
+
+	ck_assert_int_eq(read(fd, &byte, 1), 1);
+	close(fd);
+}
+
 TEST(a_turn_in_line_that_nobody_took_was_in_vain)
 {
 	begin();
 	stand_in_line();
+	read_wake_up();
 	set_clock(TURN_MS);
 	ck_assert_int_eq(lockfile_pid_wait_continue(greedy), 0);
 	ck_assert_int_ne(greedy->no_turn_before_ns, 0);
