@@ -23,9 +23,19 @@ bool pace_takes(long number)
 	return number % pace() == 0;
 }
 
+static bool asked_for_by_name(void)
+{
+	return getenv("CK_RUN_CASE") || getenv("CK_RUN_SUITE");
+}
+
 bool pace_runs(int test)
 {
-	return test % number_of("TEST_EACH") == 0;
+	return asked_for_by_name() || test % number_of("TEST_EACH") == 0;
+}
+
+bool pace_runs_all(void)
+{
+	return !asked_for_by_name() && number_of("TEST_EACH") == 1;
 }
 
 unsigned int pace_volume(unsigned int rounds, const char *factor_variable)

@@ -7,7 +7,7 @@
  * virtual ones take more than anything else (scripts/pace).  Time-outs are N times as long.
  *
  * TEST_EACH=N runs every Nth test of a program alone: where all have run before, and run
- * again in another build.
+ * again in another build.  A test that is asked for by its name (CK_RUN_CASE) is run.
  */
 #ifndef PACE_H
 #define PACE_H
@@ -22,6 +22,9 @@ bool pace_takes(long number);
 
 /* Is this one of the tests to be run?  They are counted from 0, too. */
 bool pace_runs(int test);
+
+/* Are all tests of the program run? */
+bool pace_runs_all(void);
 
 /* How many of so many rounds, times the factor that this variable has: one at least. */
 unsigned int pace_volume(unsigned int rounds, const char *factor_variable);
