@@ -96,7 +96,7 @@ static int open_listed(struct pidfile *file, int dirfd, const char *name, int fl
 		*file = (struct pidfile){ .descriptor.is_ours = is_ours, .nonce = nonce };
 		file->can_seek = sys_lseek(fd, offset_of(file), SEEK_SET) == offset_of(file);
 		process_enter(&file->descriptor, fd);
-		r = identify(file);
+		r = is_stream(fd) ? -EMFILE : identify(file);
 	}
 	process_unlock_list();
 	return r < 0 ? r : 0;

@@ -38,22 +38,25 @@ static int result(long r)
 
 /*
  * Of a program that was started without a standard stream, the next descriptor has
- * the number of that stream, and what it prints would go into the lock file.
+ * the number of that stream, and what it prints would go into the lock file.  -EMFILE:
+ * there is no other number, and it is closed, unless it is to be kept.
  */
-static int above_streams(int fd)
+static int above_streams(int fd, bool keep)
 {
 	int r;
 
-	if (fd < 0 || fd > STDERR_FILENO)
+	if (!is_stream(fd))
 		return result(fd);
-	r = result(fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1));
+	r = fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+	if (r < 0 && keep)
+		return fd;
 	sys_close(fd);
-	return r;
+	return r < 0 ? -EMFILE : r;
 }
 
 int sys_openat(int dirfd, const char *name, int flags, mode_t mode)
 {
-	return above_streams(openat(dirfd, name, flags | O_CLOEXEC, mode));
+	return above_streams(openat(dirfd, name, flags | O_CLOEXEC, mode), flags & O_CREAT);
 }
 
 int sys_close(int fd)
@@ -263,7 +266,7 @@ int sys_poll(struct pollfd *fds, nfds_t count, int timeout_ms)
 
 int sys_epoll_create(void)
 {
-	return above_streams(epoll_create1(EPOLL_CLOEXEC));
+	return above_streams(epoll_create1(EPOLL_CLOEXEC), false);
 }
 
 int sys_epoll_add(int epoll, int fd, uint32_t events)
@@ -295,7 +298,7 @@ void sys_restore_signals(const sigset_t *before)
 
 int sys_timer_create(void)
 {
-	return above_streams(timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK));
+	return above_streams(timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK), false);
 }
 
 int sys_timer_set(int timer, int timeout_ms)

@@ -18,6 +18,7 @@
 #include <stdint.h>
 #include <sys/stat.h>
 #include <sys/types.h>
+#include <unistd.h>
 
 /*
  * A call on a descriptor says so where the file was removed meanwhile: by another
@@ -26,6 +27,15 @@
 static inline bool is_removed(int error)
 {
 	return error == -ESTALE || error == -ENOENT;
+}
+
+/*
+ * No descriptor of sys_openat has the number of a standard stream, but that of a file
+ * which it made, where no other is free: else nobody could remove that file again.
+ */
+static inline bool is_stream(int fd)
+{
+	return fd >= 0 && fd <= STDERR_FILENO;
 }
 
 int sys_openat(int dirfd, const char *name, int flags, mode_t mode);

@@ -370,7 +370,7 @@ TEST(no_descriptor_leaks_over_1000_failures_for_lack_of_a_directory)
 	lockfile_pid_free(lock);
 }
 
-static void fail_with_descriptor_0(void *argument)
+static void fail_without_standard_input(void *argument)
 {
 	struct lockfile_pid *lock = argument;
 	int descriptors;
@@ -381,12 +381,12 @@ static void fail_with_descriptor_0(void *argument)
 	REQUIRE(count_descriptors() == descriptors);
 }
 
-TEST(descriptor_0_is_closed_as_any)
+TEST(the_number_of_a_standard_stream_is_free_again)
 {
 	struct lockfile_pid *lock = new_lock("x.pid"), *other = new_lock("x.pid");
 
 	ck_assert_int_eq(lockfile_pid_trylock(lock), 0);
-	ck_assert_int_eq(in_child(fail_with_descriptor_0, other), 0);
+	ck_assert_int_eq(in_child(fail_without_standard_input, other), 0);
 	lockfile_pid_free(other);
 	lockfile_pid_free(lock);
 }

@@ -310,3 +310,84 @@ TEST_BOTH_WAYS(no_descriptor_left_is_emfile_and_changes_nothing)
 	lockfile_pid_free(lock);
 	steer_reset();
 }
+
+#define ENOUGH (-1)
+
+/* Standard input is closed, and so many other numbers are left. */
+static void leave_numbers(int count)
+{
+	struct rlimit limit;
+	int next;
+
+	close(STDIN_FILENO);
+	REQUIRE(getrlimit(RLIMIT_NOFILE, &limit) == 0);
+	limit.rlim_cur = limit.rlim_max;
+	REQUIRE(setrlimit(RLIMIT_NOFILE, &limit) == 0);
+	if (count == ENOUGH)
+		return;
+	next = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+	REQUIRE(next > STDERR_FILENO && close(next) == 0);
+	limit.rlim_cur = (rlim_t)(next + count);
+	REQUIRE(setrlimit(RLIMIT_NOFILE, &limit) == 0);
+}
+
+struct scarcity {
+	const char *left;
+	int (*try)(struct lockfile_pid *lock);
+	int expected; /* with numbers enough */
+};
+
+static int wait_for_it(struct lockfile_pid *lock)
+{
+	return lockfile_pid_timedlock(lock, 1);
+}
+
+static void try_with_few_numbers(void *argument)
+{
+	const struct scarcity *scarcity = argument;
+	struct lockfile_pid *lock;
+	int count = 0, r;
+
+	REQUIRE(trylock("y.pid") == 0); /* what it learns of itself needs numbers */
+	REQUIRE(lockfile_pid_new(&lock, "x.pid") == 0);
+	do {
+		leave_numbers(count);
+		r = scarcity->try(lock);
+		leave_numbers(ENOUGH);
+		REQUIRE(r == -EMFILE || r == scarcity->expected);
+		REQUIRE(count > 0 || r == -EMFILE);
+		REQUIRE(r != 0 || lockfile_pid_fileno(lock) > STDERR_FILENO);
+		if (r < 0)
+			REQUIRE(strcmp(list_dir("."), scarcity->left) == 0);
+		REQUIRE(fcntl(STDIN_FILENO, F_GETFD) < 0);
+	} while (r == -EMFILE && ++count < 20);
+	REQUIRE(r == scarcity->expected);
+	REQUIRE(r < 0 || lockfile_pid_unlock(lock) == 0);
+	lockfile_pid_free(lock);
+}
+
+/* Row 2 is that of systems that move the candidate over a placeholder as well. */
+static const int few_numbers[] = { 0, EOPNOTSUPP, EOPNOTSUPP };
+
+TEST_EACH(where_only_the_number_of_a_standard_stream_is_left_nothing_is_left_behind, few_numbers)
+{
+	struct scarcity free_path = { "", lockfile_pid_trylock, 0 };
+	struct scarcity stale = { "x.pid ", lockfile_pid_trylock, 0 };
+	struct scarcity busy = { "x.pid ", wait_for_it, -ETIMEDOUT };
+	struct lockfile_pid *lock = new_lock("x.pid");
+
+	set_way(_i > 0);
+	if (_i == 2)
+		steer_result("sys_rename_noreplace", EVERY, -EINVAL);
+	ck_assert_int_eq(in_child(try_with_few_numbers, &free_path), 0);
+	assert_nothing_left();
+	write_stale("x.pid");
+	ck_assert_int_eq(in_child(try_with_few_numbers, &stale), 0);
+	assert_nothing_left();
+	ck_assert_int_eq(lockfile_pid_trylock(lock), 0);
+	ck_assert_int_eq(in_child(try_with_few_numbers, &busy), 0);
+	ck_assert_int_eq(lockfile_pid_unlock(lock), 0);
+	assert_nothing_left();
+	lockfile_pid_free(lock);
+	steer_reset();
+}

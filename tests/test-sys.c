@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdint.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -167,4 +168,34 @@ TEST(no_descriptor_has_the_number_of_a_standard_stream)
 {
 	steer_reset();
 	ck_assert_int_eq(in_child(open_where_streams_were, NULL), 0);
+}
+
+static void open_where_streams_were_only(void *unused)
+{
+	struct rlimit limit;
+	int made;
+
+	(void)unused;
+	for (int fd = 0; fd <= STDERR_FILENO; fd++)
+		close(fd);
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+		_exit(1);
+	limit.rlim_cur = STDERR_FILENO + 1;
+	if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
+		_exit(2);
+	if (sys_openat(AT_FDCWD, ".", O_RDONLY, 0) != -EMFILE || sys_epoll_create() != -EMFILE ||
+	    sys_timer_create() != -EMFILE)
+		_exit(3);
+	made = sys_openat(AT_FDCWD, "made", O_CREAT | O_EXCL | O_RDWR, 0600);
+	if (made != STDIN_FILENO || unlink("made") < 0 || close(made) < 0)
+		_exit(4);
+	for (int fd = 0; fd <= STDERR_FILENO; fd++)
+		if (fcntl(fd, F_GETFD) >= 0)
+			_exit(5);
+}
+
+TEST(only_what_was_made_has_the_number_of_a_standard_stream_if_there_is_no_other)
+{
+	steer_reset();
+	ck_assert_int_eq(in_child(open_where_streams_were_only, NULL), 0);
 }
