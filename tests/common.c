@@ -23,23 +23,37 @@
 #define MAX_TESTS    512
 #define SKIP_MESSAGE "SKIP: "
 
-static struct {
-	const TTest *test;
-	int count;
+static struct test {
+	const TTest *check;
+	int rows_before;
+	int count; /* of its rows */
 	double timeout_s;
 } tests[MAX_TESTS];
-static int test_count;
+static int test_count, row_count;
 
 static char base_dir[64]; /* of the program */
 char test_dir[128];
 
-void test_add(const TTest *test, int count, double timeout_s)
+void test_add(const TTest *check, int count, double timeout_s)
 {
 	if (test_count == MAX_TESTS)
 		abort();
-	tests[test_count].test = test;
-	tests[test_count].count = count;
-	tests[test_count++].timeout_s = timeout_s * pace();
+	tests[test_count++] = (struct test){
+		.check = check,
+		.rows_before = row_count,
+		.count = count,
+		.timeout_s = timeout_s * pace(),
+	};
+	row_count += count;
+}
+
+/* The next row of it after this one that is to be run, or count.  The first follows -1. */
+static int next_row(const struct test *test, int row)
+{
+	do
+		row++;
+	while (row < test->count && !pace_runs(test->rows_before + row));
+	return row;
 }
 
 /*
@@ -73,12 +87,12 @@ static bool is_skip(TestResult *result)
 	       strncmp(tr_msg(result), SKIP_MESSAGE, strlen(SKIP_MESSAGE)) == 0;
 }
 
-static void print_name(TestResult *result, int row)
+static void print_name(const struct test *test, int row)
 {
-	if (row >= 0)
-		printf("%s[%d]", tr_tcname(result), row);
+	if (test->count > 1)
+		printf("%s[%d]", test->check->name, row);
 	else
-		printf("%s", tr_tcname(result));
+		printf("%s", test->check->name);
 }
 
 /* A message may have several lines. */
@@ -90,18 +104,20 @@ static void print_failure(TestResult *result)
 	putchar('\n');
 }
 
-static int tests_of_name(const char *name)
+static const struct test *test_of_name(const char *name)
 {
-	for (int i = 0; i < test_count; i++)
-		if (strcmp(tests[i].test->name, name) == 0)
-			return tests[i].count;
-	return 1;
+	const struct test *test = tests;
+
+	while (strcmp(test->check->name, name) != 0)
+		test++;
+	return test;
 }
 
 /* Returns how many failed. */
 static int print_tap(SRunner *runner)
 {
 	TestResult **results = srunner_results(runner);
+	const struct test *test = NULL, *before;
 	int count = srunner_ntests_run(runner), failed = 0, row = -1;
 
 	printf("1..%d\n", count);
@@ -109,12 +125,11 @@ static int print_tap(SRunner *runner)
 		TestResult *r = results[i];
 		bool ok = tr_rtype(r) == CK_PASS || is_skip(r);
 
-		if (i == 0 || strcmp(tr_tcname(r), tr_tcname(results[i - 1])) != 0)
-			row = tests_of_name(tr_tcname(r)) > 1 ? 0 : -1;
-		else
-			row++;
+		before = test;
+		test = test_of_name(tr_tcname(r));
+		row = next_row(test, test == before ? row : -1);
 		printf("%sok %d - ", ok ? "" : "not ", i + 1);
-		print_name(r, row);
+		print_name(test, row);
 		if (is_skip(r))
 			printf(" # SKIP %s", tr_msg(r) + strlen(SKIP_MESSAGE));
 		putchar('\n');
@@ -127,24 +142,24 @@ static int print_tap(SRunner *runner)
 	return failed;
 }
 
+static TCase *make_case(const struct test *test)
+{
+	TCase *tcase = tcase_create(test->check->name);
+
+	tcase_set_timeout(tcase, test->timeout_s);
+	tcase_add_checked_fixture(tcase, enter_test, leave_test);
+	for (int row = next_row(test, -1); row < test->count; row = next_row(test, row))
+		tcase_add_loop_test(tcase, test->check, row, row + 1);
+	return tcase;
+}
+
 static Suite *make_suite(const char *program)
 {
 	Suite *suite = suite_create(program);
 
-	for (int i = 0; i < test_count; i++) {
-		TCase *tcase;
-
-		if (!pace_runs(i))
-			continue;
-		tcase = tcase_create(tests[i].test->name);
-		tcase_set_timeout(tcase, tests[i].timeout_s);
-		tcase_add_checked_fixture(tcase, enter_test, leave_test);
-		if (tests[i].count == 1)
-			tcase_add_test(tcase, tests[i].test);
-		else
-			tcase_add_loop_test(tcase, tests[i].test, 0, tests[i].count);
-		suite_add_tcase(suite, tcase);
-	}
+	for (int i = 0; i < test_count; i++)
+		if (next_row(&tests[i], -1) < tests[i].count)
+			suite_add_tcase(suite, make_case(&tests[i]));
 	return suite;
 }
 

@@ -6,8 +6,9 @@
  * for machines on which a process takes N times as long to start, of which some
  * virtual ones take more than anything else (scripts/pace).  Time-outs are N times as long.
  *
- * TEST_EACH=N runs every Nth test of a program alone: where all have run before, and run
- * again in another build.  A test that is asked for by its name (CK_RUN_CASE) is run.
+ * TEST_EACH=N runs one of N tests of a program alone, where each row of a table is a
+ * test: where all have run before, and run again in another build.  A test that is asked
+ * for by its name (CK_RUN_CASE) is run with all its rows.
  */
 #ifndef PACE_H
 #define PACE_H
