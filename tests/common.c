@@ -265,6 +265,15 @@ pid_t freed_pid(void)
 	return pid;
 }
 
+pid_t checked_fork(void)
+{
+	pid_t pid = fork();
+
+	if (pid != 0)
+		ck_assert_int_gt(pid, 0);
+	return pid;
+}
+
 pid_t raw_fork(void)
 {
 #ifdef __s390__ /* where the stack comes first, clone(2) */
@@ -291,9 +300,8 @@ static int wait_for_child(pid_t pid)
 
 int in_child(void (*f)(void *), void *argument)
 {
-	pid_t pid = fork();
+	pid_t pid = checked_fork();
 
-	ck_assert_int_ge(pid, 0);
 	if (pid == 0) {
 		f(argument);
 		_exit(0);
@@ -310,8 +318,7 @@ struct holder holder_start(const char *path)
 	ck_assert_msg(program != NULL, "the environment does not name HOLDER");
 	ck_assert_int_eq(pipe2(to, O_CLOEXEC), 0);
 	ck_assert_int_eq(pipe2(from, O_CLOEXEC), 0);
-	holder.pid = fork();
-	ck_assert_int_ge(holder.pid, 0);
+	holder.pid = checked_fork();
 	if (holder.pid == 0) {
 		dup2(to[0], STDIN_FILENO);
 		dup2(from[1], STDOUT_FILENO);

@@ -109,6 +109,11 @@ pid_t dead_pid(void);
 /* One that no process has as yet: of a child that has been waited for. */
 pid_t freed_pid(void);
 
+/*
+ * A child, or the test fails.  What may be killed must call nothing of Check's: that
+ * tells in a file where it is, and what is told in part spoils all that others tell.
+ */
+pid_t checked_fork(void);
 /* A child of the bare system call: no handlers of pthread_atfork(3) are called. */
 pid_t raw_fork(void);
 /* Whose parent dies becomes a child of ours. */

@@ -148,8 +148,7 @@ void dynasty_start(void)
 		ck_assert_int_eq(pipe2(members[i].to, O_CLOEXEC), 0);
 		ck_assert_int_eq(pipe2(members[i].from, O_CLOEXEC), 0);
 	}
-	pid = fork();
-	ck_assert_int_ge(pid, 0);
+	pid = checked_fork();
 	if (pid == 0) {
 		become_member(0);
 		REQUIRE(lockfile_pid_new(&lock, LOCK) == 0);

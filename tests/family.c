@@ -108,8 +108,7 @@ static void close_ends(void)
 static void start(enum relative who, const char *path)
 {
 	relatives[who].parent = NOBODYS;
-	relatives[who].pid = fork();
-	ck_assert_int_ge(relatives[who].pid, 0);
+	relatives[who].pid = checked_fork();
 	if (relatives[who].pid > 0)
 		return;
 	me = who;

@@ -58,8 +58,7 @@ struct record forge_living_record(void)
 
 	ck_assert_int_lt(child_count, MAX_CHILDREN);
 	ck_assert_int_eq(pipe2(ends, O_CLOEXEC), 0);
-	pid = fork();
-	ck_assert_int_ge(pid, 0);
+	pid = checked_fork();
 	if (pid == 0)
 		live(ends[1]);
 	children[child_count++] = pid;

@@ -25,9 +25,8 @@ static void end_as(pid_t child)
 
 static pid_t fork_or_fail(void)
 {
-	pid_t pid = fork();
+	pid_t pid = checked_fork();
 
-	ck_assert_int_ge(pid, 0);
 	return pid;
 }
 

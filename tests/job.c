@@ -73,8 +73,7 @@ void job_start(struct job *job, const char *const *arguments)
 	make_pipe(in);
 	make_pipe(out);
 	make_pipe(err);
-	job->pid = fork();
-	ck_assert_int_ge(job->pid, 0);
+	job->pid = checked_fork();
 	if (job->pid == 0)
 		become_tool(job, arguments, in[0], out[1], err[1]);
 	close(in[0]);
@@ -144,9 +143,8 @@ int job_run(struct job *job, const char *const *arguments)
 
 pid_t start_bystander(void)
 {
-	pid_t pid = fork();
+	pid_t pid = checked_fork();
 
-	ck_assert_int_ge(pid, 0);
 	if (pid == 0) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		close_others();

@@ -361,8 +361,7 @@ void puppet_start(int who, void (*live)(void *), void *argument)
 	puppet->call = "start";
 	puppet->sleeps = false;
 	puppet->state = PUPPET_RUNNING;
-	pid = fork();
-	ck_assert_int_ge(pid, 0);
+	pid = checked_fork();
 	if (pid == 0)
 		become(who, live, argument);
 	await_arrival(who);

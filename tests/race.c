@@ -86,8 +86,7 @@ void race_start(struct race *race, struct racer *racer, racer_body *body)
 {
 	racer->number = ++race->numbers;
 	ck_assert_uint_le(racer->number, DETECTOR_RACERS);
-	racer->pid = fork();
-	ck_assert_int_ge(racer->pid, 0);
+	racer->pid = checked_fork();
 	if (racer->pid > 0)
 		return;
 	prctl(PR_SET_PDEATHSIG, SIGKILL);

@@ -80,8 +80,7 @@ struct rival rival_start(const char *path, int no_tmpfile)
 
 	ck_assert_int_eq(pipe2(to, O_CLOEXEC), 0);
 	ck_assert_int_eq(pipe2(from, O_CLOEXEC), 0);
-	rival.pid = fork();
-	ck_assert_int_ge(rival.pid, 0);
+	rival.pid = checked_fork();
 	if (rival.pid == 0) {
 		close(to[1]);
 		close(from[0]);

@@ -238,8 +238,7 @@ static void transition_round(const struct transition *transition, bool orphaned,
 	pid_t starter;
 
 	atomic_store(&shared->daemon, 0);
-	starter = fork();
-	ck_assert_int_ge(starter, 0);
+	starter = checked_fork();
 	if (starter == 0)
 		go_to_background(transition, orphaned);
 	reap(starter, transition->status);
@@ -348,8 +347,7 @@ static bool release_round(int (*let_go)(struct lockfile_pid *), int64_t lead)
 	pid_t child;
 
 	start_round();
-	child = fork();
-	ck_assert_int_ge(child, 0);
+	child = checked_fork();
 	if (child == 0)
 		be_heir(lock, 0, -lead);
 	meet();

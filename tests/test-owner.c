@@ -405,8 +405,7 @@ static pid_t two_threads(bool leader_ends, pid_t *ret_tid)
 	pid_t pid;
 
 	ck_assert_int_eq(pipe2(thread_pipe, O_CLOEXEC), 0);
-	pid = fork();
-	ck_assert_int_ge(pid, 0);
+	pid = checked_fork();
 	if (pid == 0) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		if (pthread_create(&thread, NULL, tell_and_stay, NULL) != 0)

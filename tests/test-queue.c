@@ -1525,8 +1525,7 @@ static int start_victim(struct victim *victim, pid_t *ret_pid)
 	ck_assert_int_eq(pipe2(go, O_CLOEXEC), 0);
 	victim->ready = ready[1];
 	victim->go = go[0];
-	*ret_pid = fork();
-	ck_assert_int_ge(*ret_pid, 0);
+	*ret_pid = checked_fork();
 	if (*ret_pid == 0) {
 		join_and_die(victim);
 		_exit(0);

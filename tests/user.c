@@ -45,8 +45,7 @@ pid_t start_as_user(uid_t user, void (*f)(const char *), const char *argument)
 	pid_t pid;
 
 	ck_assert_int_eq(pipe(ends), 0);
-	pid = fork();
-	ck_assert_int_ge(pid, 0);
+	pid = checked_fork();
 	if (pid == 0) {
 		ready_fd = ends[1];
 		run(&task);
