@@ -94,6 +94,6 @@ int adopt(struct lockfile_pid *lock)
 	else
 		r = lock->inheritable ? LOCKFILE_PID_ERR_ROGUE_DELETION : -EPERM;
 	if (r == LOCKFILE_PID_ERR_ROGUE_DELETION)
-		lock_drop(lock);
+		held_lose(lock);
 	return r;
 }

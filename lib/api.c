@@ -136,7 +136,7 @@ static bool still_holds(struct lockfile_pid *lock)
 {
 	if (lock_is_held(lock) && held_verify(lock) != LOCKFILE_PID_ERR_ROGUE_DELETION)
 		return true;
-	lock_drop(lock);
+	held_lose(lock);
 	queue_drop(&lock->queue);
 	return false;
 }

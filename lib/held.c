@@ -131,6 +131,18 @@ static int release_by_right(struct lockfile_pid *lock, int dirfd)
 	return r;
 }
 
+/*
+ * What was lost may be elsewhere, in a directory that was renamed, or that chroot(2)
+ * put out of reach.  Who finds it there shall not take us for its holder, whose
+ * descriptor was closed underneath.
+ */
+void held_lose(struct lockfile_pid *lock)
+{
+	if (lock_is_held(lock) && pidfile_has_fd(&lock->file))
+		pidfile_mark_let_go(&lock->file, lock->file.descriptor.fd);
+	lock_drop(lock);
+}
+
 int held_release(struct lockfile_pid *lock)
 {
 	int dirfd, r;
@@ -143,18 +155,16 @@ int held_release(struct lockfile_pid *lock)
 	if (dirfd >= 0) {
 		if (has_fd && !lock->file.inheritable)
 			r = release_alone(lock, dirfd);
-		else
+		else {
 			r = release_by_right(lock, dirfd);
+			/* which may have waited for a second */
+			has_fd = pidfile_has_fd(&lock->file);
+		}
 		if (r == 0)
 			wake(lock, dirfd);
 		sys_close(dirfd);
 	}
 	if (r == 0 || r == LOCKFILE_PID_ERR_ROGUE_DELETION) {
-		/*
-		 * It may be elsewhere, in a directory that was renamed, or that chroot(2)
-		 * put out of reach.  Who finds it there shall not take us for its holder,
-		 * whose descriptor was closed underneath.
-		 */
 		if (r < 0 && has_fd)
 			pidfile_mark_let_go(&lock->file, lock->file.descriptor.fd);
 		pidfile_close(&lock->file, has_fd);
@@ -193,12 +203,12 @@ static void remove_if_stale(struct lockfile_pid *lock, int dirfd)
  */
 void held_let_go(struct lockfile_pid *lock)
 {
-	bool has_fd = pidfile_has_fd(&lock->file);
 	int dirfd = held_open_dir(lock), r = dirfd;
-	bool is_ours;
+	bool has_fd, is_ours;
 
 	if (dirfd >= 0)
 		r = takeover_claim_patiently(lock, &lock->spare, dirfd);
+	has_fd = pidfile_has_fd(&lock->file); /* a second later, perhaps */
 	/* before the close: then its inode number may be another's */
 	is_ours = r >= 0 && held_check(lock, dirfd) == 0;
 	if (has_fd)

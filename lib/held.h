@@ -12,6 +12,9 @@ int held_release(struct lockfile_pid *lock);
 /* Of an inheritable lock: leaves it to the child that has a copy of it, if there is one. */
 void held_let_go(struct lockfile_pid *lock);
 
+/* Of what held_verify() told to be lost, or what is not held: closes all that there is. */
+void held_lose(struct lockfile_pid *lock);
+
 /* What these are made of. */
 int held_open_dir(const struct lockfile_pid *lock);
 int held_check(const struct lockfile_pid *lock, int dirfd);

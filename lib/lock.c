@@ -107,17 +107,20 @@ static int create(struct lockfile_pid *lock, int dirfd, const char *dir, const c
 
 	if (r == 0 && !is_old)
 		r = pidfile_make_unnamed(file, dirfd, dir, lock->mode, lock->inheritable);
-	if (r == 0)
-		r = pidfile_set_mode(file, file->mode);
 	if (r < 0)
 		return r;
-	r = pidfile_link(file, dirfd, name);
+	r = pidfile_set_mode(file, file->mode);
+	if (r == 0)
+		r = pidfile_link(file, dirfd, name);
 	/* over a network the answer may be to our second request */
 	if (r == 0 || pidfile_is_at(file, dirfd, name) == 1)
 		return 0;
 	if (!is_old || r == -EEXIST)
 		return r;
-	/* made before setuid(2), say, it cannot be linked (proc_sys_fs(5), protected_hardlinks) */
+	/*
+	 * Made before setuid(2), say, its mode cannot be changed, and it cannot be linked
+	 * (proc_sys_fs(5), protected_hardlinks).
+	 */
 	pidfile_drop(file);
 	return create(lock, dirfd, dir, name);
 }

@@ -158,7 +158,8 @@ static int enter_line(struct queue *queue, const char *name)
 			queue->fifo_ino = fifo.st_ino;
 			return fd;
 		}
-		if (made && r != -EAGAIN)
+		/* otherwise ours is gone, and what is there may be another's by now */
+		if (made && r != -EAGAIN && r != -ENOENT)
 			unmake_fifo(dirfd, name);
 		if (fd >= 0)
 			sys_close(fd);

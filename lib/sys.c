@@ -247,7 +247,7 @@ uid_t sys_geteuid(void)
 int sys_pidfd_open(pid_t pid)
 {
 #ifdef SYS_pidfd_open
-	return result(syscall(SYS_pidfd_open, pid, 0));
+	return above_streams((int)syscall(SYS_pidfd_open, pid, 0), false);
 #else
 	(void)pid;
 	return -ENOSYS;

@@ -177,12 +177,13 @@ static bool is_known(const struct patience *patience, const struct stat *st)
 /* In the future, or a second ago? */
 static bool is_settled(const struct timespec *changed)
 {
-	int64_t now = sys_clock_ns(CLOCK_REALTIME), seconds = now / NS_PER_S - changed->tv_sec;
+	int64_t now = sys_clock_ns(CLOCK_REALTIME), second = now / NS_PER_S, age;
 
-	if (seconds < 0 || seconds > 1)
+	/* of a time that anybody may have set */
+	if (changed->tv_sec > second || changed->tv_sec < second - 1)
 		return true;
-	seconds = seconds * NS_PER_S + now % NS_PER_S - changed->tv_nsec;
-	return seconds < 0 || seconds >= EMPTY_NS;
+	age = (second - changed->tv_sec) * NS_PER_S + now % NS_PER_S - changed->tv_nsec;
+	return age < 0 || age >= EMPTY_NS;
 }
 
 /*

@@ -189,6 +189,22 @@ TEST_EACH(empty_file_is_damaged_when_its_last_change_is_a_second_old, ages)
 	steer_reset();
 }
 
+/* As far away as can be asked for; a file system keeps what it can. */
+static const int64_t far_away[] = { INT64_MIN, INT64_MAX };
+
+TEST_EACH(empty_file_of_a_time_far_away_is_damaged, far_away)
+{
+	const struct timespec time = { .tv_sec = (time_t)far_away[_i] };
+
+	steer_reset();
+	write_file(PATH, "");
+	if (utimensat(AT_FDCWD, PATH, (const struct timespec[]){ time, time }, 0) < 0)
+		SKIP("no such times here: %s", strerror(errno));
+	ck_assert_int_eq(check_path(), INVALID);
+	ck_assert_int_eq(trylock_path(), 0);
+	unlink(PATH);
+}
+
 /* The file's clock stands still; ours goes on. */
 TEST(who_comes_back_measures_the_second_itself)
 {

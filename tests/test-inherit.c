@@ -211,10 +211,17 @@ TEST_EACH(the_lock_of_a_dead_parent_ends_with_the_last_copy, losses)
 /* Who contends itself does not keep what it has inherited. */
 TEST_EACH(a_child_that_tries_to_lock_gives_up_its_copy, ways)
 {
+	char before[256], after[256];
+	ssize_t size;
+
 	begin(_i);
 	family_fork(PARENT, CHILD);
+	size = getxattr(PATH, RECORD_ATTRIBUTE, before, sizeof(before));
 	ck_assert_int_eq(family_do(CHILD, lockfile_pid_trylock), BUSY);
 	ck_assert_int_eq(family_do(CHILD, lockfile_pid_adopt), ROGUE);
+	/* nothing says that the parent has let go */
+	ck_assert_int_eq(getxattr(PATH, RECORD_ATTRIBUTE, after, sizeof(after)), size);
+	ck_assert(size < 0 || memcmp(before, after, (size_t)size) == 0);
 	family_kill(PARENT);
 	assert_stale();
 	end();
@@ -630,6 +637,43 @@ TEST_EACH(a_number_that_is_another_files_is_left_alone, ways)
 	/* without descriptor and attribute nothing tells that PATH is still ours */
 	if (ways[_i].no_attributes)
 		unlink(PATH);
+	assert_free();
+	end();
+}
+
+static void reuse_number(void *handle)
+{
+	family_reuse_number(handle);
+}
+
+/* As soon as it was seen to be ours, if not before. */
+static int free_and_reuse_number(struct lockfile_pid *lock)
+{
+	steer_after("sys_lseek", 1, reuse_number, lock);
+	return family_free(lock);
+}
+
+static int unlock_and_reuse_number(struct lockfile_pid *lock)
+{
+	int r;
+
+	steer_after("sys_lseek", 1, reuse_number, lock);
+	r = lockfile_pid_unlock(lock);
+	steer_reset();
+	return r;
+}
+
+static int (*const goings[])(struct lockfile_pid *) = { free_and_reuse_number,
+	                                                unlock_and_reuse_number };
+
+TEST_EACH(a_number_that_becomes_another_files_is_left_alone, goings)
+{
+	begin(0);
+	ck_assert_int_eq(family_do(PARENT, goings[_i]), 0);
+	ck_assert_int_eq(family_do(PARENT, family_has_other), 1);
+	assert_content("other", "content\n");
+	ck_assert_int_lt(getxattr("other", RECORD_ATTRIBUTE, NULL, 0), 0);
+	unlink("other");
 	assert_free();
 	end();
 }

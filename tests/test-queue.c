@@ -119,6 +119,58 @@ TEST_EACH(who_comes_when_the_line_goes_away_makes_a_new_one, goings)
 	lockfile_pid_free(holder);
 }
 
+static void make_fifo(void *unused)
+{
+	(void)unused;
+	ck_assert_int_eq(mkfifo(FIFO, 0600), 0);
+}
+
+static void remove_fifo_and_make_it_when_that_was_seen(void *unused)
+{
+	(void)unused;
+	unlink(FIFO);
+	steer_after("sys_openat", 1, make_fifo, NULL);
+}
+
+TEST(who_comes_when_the_line_goes_away_stands_in_the_one_that_another_made)
+{
+	struct lockfile_pid *holder = held(), *lock = new_lock("x.pid");
+
+	steer_reset();
+	steer_after("sys_mkfifoat", 1, remove_fifo_and_make_it_when_that_was_seen, NULL);
+	begin(lock);
+	ck_assert(exists(FIFO));
+	ck_assert_int_ge(lock->queue.fifo.fd, 0);
+	ck_assert_int_eq(steer_count("sys_mkfifoat"), 1);
+	steer_reset();
+	cancel(lock);
+	ck_assert_str_eq(list_dir("."), "x.pid ");
+	lockfile_pid_free(lock);
+	lockfile_pid_free(holder);
+}
+
+TEST(a_candidate_whose_mode_cannot_be_changed_any_more_is_made_anew)
+{
+	struct lockfile_pid *holder = held(), *lock = new_lock("x.pid");
+	struct stat st;
+
+	begin(lock);
+	ck_assert(pidfile_exists(&lock->file));
+	lock->file.mode_now = 0600; /* as of one that was at work, before setuid(2) */
+	ck_assert_int_eq(lockfile_pid_unlock(holder), 0);
+	steer_reset();
+	steer_result("sys_fchmod", 1, -EPERM);
+	ck_assert_int_eq(lockfile_pid_wait_continue(lock), 0);
+	ck_assert_int_eq(steer_count("sys_fchmod"), 1);
+	steer_reset();
+	ck_assert_int_eq(stat("x.pid", &st), 0);
+	ck_assert_uint_eq(st.st_mode & 07777, 0644);
+	ck_assert_int_eq(lockfile_pid_unlock(lock), 0);
+	assert_nothing_left();
+	lockfile_pid_free(lock);
+	lockfile_pid_free(holder);
+}
+
 static struct holder start_waiter(void)
 {
 	struct holder waiter = holder_start("x.pid");

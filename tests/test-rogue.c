@@ -378,8 +378,18 @@ TEST(in_a_sticky_directory_unlock_after_a_change_of_user_is_eperm)
 	lockfile_pid_free(lock);
 }
 
+static const struct {
+	int (*notice)(struct lockfile_pid *lock);
+	int expected;
+} losses[] = {
+	{ lockfile_pid_unlock, LOCKFILE_PID_ERR_ROGUE_DELETION },
+	{ lockfile_pid_trylock, -ENOENT },
+	{ lockfile_pid_wait_begin, -ENOENT },
+	{ lockfile_pid_adopt, LOCKFILE_PID_ERR_ROGUE_DELETION },
+};
+
 /* Its holder says that it has nothing, and the file is not that of a holder either. */
-TEST(what_is_unlocked_after_its_directory_was_renamed_is_free_there)
+TEST_EACH(what_is_lost_as_its_directory_was_renamed_is_free_there, losses)
 {
 	struct lockfile_pid *lock;
 	struct holder other;
@@ -389,11 +399,30 @@ TEST(what_is_unlocked_after_its_directory_was_renamed_is_free_there)
 	lock = new_lock("d/x.pid");
 	ck_assert_int_eq(lockfile_pid_trylock(lock), 0);
 	ck_assert_int_eq(rename("d", "e"), 0);
-	ck_assert_int_eq(lockfile_pid_unlock(lock), LOCKFILE_PID_ERR_ROGUE_DELETION);
+	ck_assert_int_eq(losses[_i].notice(lock), losses[_i].expected);
 	other = holder_start("e/x.pid");
 	ck_assert_int_eq(holder_do(&other, "trylock"), 0);
 	ck_assert_int_eq(holder_do(&other, "unlock"), 0);
 	holder_end(&other);
 	lockfile_pid_free(lock);
 	ck_assert_int_eq(rmdir("e"), 0);
+}
+
+TEST(what_is_lost_with_its_descriptor_marks_nobodys_file)
+{
+	struct lockfile_pid *lock = new_lock("x.pid");
+	int fd, other;
+
+	ck_assert_int_eq(lockfile_pid_trylock(lock), 0);
+	fd = lockfile_pid_fileno(lock);
+	other = open("other", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	ck_assert_int_eq(dup3(other, fd, O_CLOEXEC), fd);
+	ck_assert_int_eq(unlink("x.pid"), 0);
+	ck_assert_int_eq(lockfile_pid_trylock(lock), 0);
+	ck_assert_int_ne(lockfile_pid_fileno(lock), fd);
+	ck_assert_int_lt(flistxattr(fd, NULL, 0), 1);
+	ck_assert_int_eq(lockfile_pid_unlock(lock), 0);
+	ck_assert_int_eq(close(fd) + close(other), 0);
+	ck_assert_int_eq(unlink("other"), 0);
+	lockfile_pid_free(lock);
 }

@@ -154,7 +154,8 @@ static void open_where_streams_were(void *unused)
 		close(fd);
 	for (int i = 0; i < 3; i++) {
 		if (sys_openat(AT_FDCWD, ".", O_RDONLY, 0) <= STDERR_FILENO ||
-		    sys_epoll_create() <= STDERR_FILENO || sys_timer_create() <= STDERR_FILENO)
+		    sys_epoll_create() <= STDERR_FILENO || sys_timer_create() <= STDERR_FILENO ||
+		    is_stream(sys_pidfd_open(getpid())))
 			_exit(1);
 	}
 	for (int fd = 0; fd <= STDERR_FILENO; fd++)
