@@ -149,6 +149,29 @@ TEST(who_comes_when_the_line_goes_away_stands_in_the_one_that_another_made)
 	lockfile_pid_free(holder);
 }
 
+static void remove_fifo_and_let_none_be_opened(void *unused)
+{
+	(void)unused;
+	unlink(FIFO);
+	steer_result("sys_openat", 1, -EMFILE);
+}
+
+TEST(a_line_that_cannot_be_used_and_is_gone_already_is_none)
+{
+	struct lockfile_pid *holder = held(), *lock = new_lock("x.pid");
+
+	steer_reset();
+	steer_after("sys_mkfifoat", 1, remove_fifo_and_let_none_be_opened, NULL);
+	begin(lock);
+	ck_assert_int_lt(lock->queue.fifo.fd, 0);
+	ck_assert_int_eq(steer_count("sys_mkfifoat"), 1);
+	steer_reset();
+	cancel(lock);
+	ck_assert_str_eq(list_dir("."), "x.pid ");
+	lockfile_pid_free(lock);
+	lockfile_pid_free(holder);
+}
+
 TEST(a_candidate_whose_mode_cannot_be_changed_any_more_is_made_anew)
 {
 	struct lockfile_pid *holder = held(), *lock = new_lock("x.pid");
