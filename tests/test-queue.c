@@ -179,7 +179,9 @@ TEST(a_candidate_whose_mode_cannot_be_changed_any_more_is_made_anew)
 
 	begin(lock);
 	ck_assert(pidfile_exists(&lock->file));
-	lock->file.mode_now = 0600; /* as of one that was at work, before setuid(2) */
+	/* as of one that was at work, before setuid(2) */
+	ck_assert_int_eq(fchmod(lock->file.descriptor.fd, 0600), 0);
+	lock->file.mode_now = 0600;
 	ck_assert_int_eq(lockfile_pid_unlock(holder), 0);
 	steer_reset();
 	steer_result("sys_fchmod", 1, -EPERM);
