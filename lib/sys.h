@@ -30,8 +30,8 @@ static inline bool is_removed(int error)
 }
 
 /*
- * No descriptor of sys_openat has the number of a standard stream, but that of a file
- * which it made, where no other is free: else nobody could remove that file again.
+ * No descriptor that is made here has the number of a standard stream, but that of a
+ * file which sys_openat made, where no other is free: else nobody could remove it again.
  */
 static inline bool is_stream(int fd)
 {

@@ -102,21 +102,27 @@ static const struct {
 	{ "sys_lock_byte", 1 }, /* the place is taken, and the name leads nowhere */
 };
 
-TEST_EACH(who_comes_when_the_line_goes_away_makes_a_new_one, goings)
+/* This happens after a call of its joining: does it stand in line, and how many has it made? */
+static void join_while(void (*hook)(void *), const char *call, int nth, bool stands, int made)
 {
 	struct lockfile_pid *holder = held(), *lock = new_lock("x.pid");
 
 	steer_reset();
-	steer_after(goings[_i].call, goings[_i].nth, remove_fifo, NULL);
+	steer_after(call, nth, hook, NULL);
 	begin(lock);
-	ck_assert(exists(FIFO));
-	ck_assert_int_ge(lock->queue.fifo.fd, 0);
-	ck_assert_int_eq(steer_count("sys_mkfifoat"), 2);
+	ck_assert_int_eq(exists(FIFO), stands);
+	ck_assert_int_eq(lock->queue.fifo.fd >= 0, stands);
+	ck_assert_int_eq(steer_count("sys_mkfifoat"), made);
 	steer_reset();
 	cancel(lock);
 	ck_assert_str_eq(list_dir("."), "x.pid ");
 	lockfile_pid_free(lock);
 	lockfile_pid_free(holder);
+}
+
+TEST_EACH(who_comes_when_the_line_goes_away_makes_a_new_one, goings)
+{
+	join_while(remove_fifo, goings[_i].call, goings[_i].nth, true, 2);
 }
 
 static void make_fifo(void *unused)
@@ -127,49 +133,24 @@ static void make_fifo(void *unused)
 
 static void remove_fifo_and_make_it_when_that_was_seen(void *unused)
 {
-	(void)unused;
-	unlink(FIFO);
+	remove_fifo(unused);
 	steer_after("sys_openat", 1, make_fifo, NULL);
 }
 
 TEST(who_comes_when_the_line_goes_away_stands_in_the_one_that_another_made)
 {
-	struct lockfile_pid *holder = held(), *lock = new_lock("x.pid");
-
-	steer_reset();
-	steer_after("sys_mkfifoat", 1, remove_fifo_and_make_it_when_that_was_seen, NULL);
-	begin(lock);
-	ck_assert(exists(FIFO));
-	ck_assert_int_ge(lock->queue.fifo.fd, 0);
-	ck_assert_int_eq(steer_count("sys_mkfifoat"), 1);
-	steer_reset();
-	cancel(lock);
-	ck_assert_str_eq(list_dir("."), "x.pid ");
-	lockfile_pid_free(lock);
-	lockfile_pid_free(holder);
+	join_while(remove_fifo_and_make_it_when_that_was_seen, "sys_mkfifoat", 1, true, 1);
 }
 
 static void remove_fifo_and_let_none_be_opened(void *unused)
 {
-	(void)unused;
-	unlink(FIFO);
+	remove_fifo(unused);
 	steer_result("sys_openat", 1, -EMFILE);
 }
 
 TEST(a_line_that_cannot_be_used_and_is_gone_already_is_none)
 {
-	struct lockfile_pid *holder = held(), *lock = new_lock("x.pid");
-
-	steer_reset();
-	steer_after("sys_mkfifoat", 1, remove_fifo_and_let_none_be_opened, NULL);
-	begin(lock);
-	ck_assert_int_lt(lock->queue.fifo.fd, 0);
-	ck_assert_int_eq(steer_count("sys_mkfifoat"), 1);
-	steer_reset();
-	cancel(lock);
-	ck_assert_str_eq(list_dir("."), "x.pid ");
-	lockfile_pid_free(lock);
-	lockfile_pid_free(holder);
+	join_while(remove_fifo_and_let_none_be_opened, "sys_mkfifoat", 1, false, 1);
 }
 
 TEST(a_candidate_whose_mode_cannot_be_changed_any_more_is_made_anew)
