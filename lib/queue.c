@@ -270,7 +270,8 @@ static bool watch_holder(struct queue *queue, pid_t pid)
 	r = enter(&queue->pidfd, sys_pidfd_open(pid));
 	process_unlock_list();
 	if (r == 0 && !has_exited(queue->pidfd.fd)) {
-		r = add_to_epoll(queue, &queue->pidfd, EPOLLIN);
+		/* epoll(7) goes on with what a child by clone(2) has a copy of: once */
+		r = add_to_epoll(queue, &queue->pidfd, EPOLLIN | EPOLLET);
 		if (r < 0)
 			process_close(&queue->pidfd);
 		return false;

@@ -634,6 +634,28 @@ TEST(a_holder_that_has_exited_and_still_holds_is_watched_no_longer)
 	leave_alone(&queue, lock);
 }
 
+TEST(the_death_of_a_holder_wakes_once_even_where_a_copy_of_its_pidfd_stays_open)
+{
+	struct lockfile_pid *lock;
+	struct queue queue;
+	pid_t pid;
+	int copy;
+
+	skip_without_pidfds();
+	lock = join_alone(&queue);
+	pid = idle_child();
+	watch(&queue, pid, true);
+	copy = dup(queue.pidfd.fd); /* as a child has it that was made by clone(2) */
+	ck_assert_int_ge(copy, 0);
+	ck_assert_int_eq(kill(pid, SIGKILL), 0);
+	ck_assert_int_eq(waitpid(pid, NULL, 0), pid);
+	ck_assert_int_eq(queue_sleep(&queue, -1, NULL, false), 1);
+	watch(&queue, getpid(), true); /* who has the lock now */
+	ck_assert_int_eq(queue_sleep(&queue, 0, NULL, false), 0);
+	ck_assert_int_eq(close(copy), 0);
+	leave_alone(&queue, lock);
+}
+
 TEST(a_holder_that_is_a_zombie_or_gone_by_now_is_news_once)
 {
 	struct lockfile_pid *lock;
