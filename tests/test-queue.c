@@ -1526,6 +1526,23 @@ TEST_EACH(whichever_call_of_joining_fails_nothing_is_left, calls)
 	lockfile_pid_free(lock);
 }
 
+static const char *const directory_calls[] = { "sys_openat", "sys_fstat" };
+
+TEST_EACH(there_is_no_place_in_line_without_the_directory, directory_calls)
+{
+	struct lockfile_pid *lock = new_lock("x.pid"); /* its path */
+	struct queue queue;
+
+	steer_reset();
+	steer_result(directory_calls[_i], 1, -EIO);
+	ck_assert_int_eq(queue_join(&queue, &lock->path, false), -EIO);
+	ck_assert_int_eq(steer_count("sys_mkfifoat"), 0);
+	steer_reset();
+	ck_assert(!queue_is_joined(&queue));
+	lockfile_pid_free(lock);
+	assert_nothing_left();
+}
+
 /* Signals */
 
 TEST(an_interruption_is_told_only_where_there_are_handlers)
