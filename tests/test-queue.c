@@ -20,6 +20,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -868,6 +869,100 @@ static bool is_woken(struct queue *queue)
 
 	ck_assert_int_ge(r, 0);
 	return r == 1;
+}
+
+/* What somebody who releases the lock writes. */
+static void write_wake_up(const struct queue *queue)
+{
+	ck_assert_int_eq(write(queue->fifo.fd, "", 1), 1);
+}
+
+static int bytes_in(const struct queue *queue)
+{
+	int bytes;
+
+	ck_assert_int_eq(ioctl(queue->fifo.fd, FIONREAD, &bytes), 0);
+	return bytes;
+}
+
+TEST(who_is_woken_takes_the_byte_away)
+{
+	struct lockfile_pid *lock;
+	struct queue queue;
+
+	lock = join_alone(&queue);
+	ck_assert(!is_woken(&queue));
+	write_wake_up(&queue);
+	ck_assert(is_woken(&queue));
+	ck_assert_int_eq(bytes_in(&queue), 0);
+	leave_alone(&queue, lock);
+}
+
+/* With a timer, as an event loop has it. */
+static struct lockfile_pid *join_with_timer(struct queue *ret)
+{
+	struct lockfile_pid *lock = new_lock("x.pid"); /* its path */
+
+	steer_reset();
+	ck_assert_int_eq(queue_join(ret, &lock->path, true), 0);
+	ck_assert(!queue_drain(ret));
+	return lock;
+}
+
+TEST(an_event_loop_that_is_woken_takes_the_byte_away)
+{
+	struct lockfile_pid *lock;
+	struct queue queue;
+
+	lock = join_with_timer(&queue);
+	write_wake_up(&queue);
+	ck_assert(queue_drain(&queue));
+	ck_assert_int_eq(bytes_in(&queue), 0);
+	ck_assert(!queue_drain(&queue));
+	leave_alone(&queue, lock);
+}
+
+TEST(a_byte_of_which_the_event_loop_was_told_is_a_wake_up)
+{
+	struct lockfile_pid *lock;
+	struct epoll_event event;
+	struct queue queue;
+
+	lock = join_with_timer(&queue);
+	write_wake_up(&queue);
+	ck_assert_int_eq(epoll_wait(queue.epoll.fd, &event, 1, -1), 1);
+	ck_assert(queue_drain(&queue));
+	leave_alone(&queue, lock);
+}
+
+TEST(the_death_of_the_holder_is_a_wake_up_without_a_byte)
+{
+	struct lockfile_pid *lock;
+	struct queue queue;
+	pid_t pid;
+
+	skip_without_pidfds();
+	lock = join_with_timer(&queue);
+	pid = idle_child();
+	watch(&queue, pid, true);
+	ck_assert_int_eq(kill(pid, SIGKILL), 0);
+	ck_assert_int_eq(waitpid(pid, NULL, 0), pid);
+	ck_assert(queue_drain(&queue));
+	leave_alone(&queue, lock);
+}
+
+TEST(time_that_is_over_is_no_wake_up)
+{
+	struct lockfile_pid *lock;
+	struct pollfd timer = { .events = POLLIN };
+	struct queue queue;
+
+	lock = join_with_timer(&queue);
+	queue_pause(&queue, 1);
+	timer.fd = queue.timer.fd;
+	ck_assert_int_eq(poll(&timer, 1, -1), 1);
+	ck_assert(!queue_drain(&queue));
+	leave_alone(&queue, lock);
 }
 
 /* Open, it keeps its inode number to itself. */

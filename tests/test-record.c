@@ -260,6 +260,7 @@ static const struct {
 	{ "7 (sh)" TO_START "4711/ 24\n", 0 },
 	{ "7 (sh)" TO_START "4711: 24\n", 0 },
 	{ "7 (sh)" TO_START "x 24\n", 0 },
+	{ "7 (sh)" TO_START "/ 24\n", 0 },
 	{ "7 (sh)" TO_START "\n", 0 },
 	{ "7 (sh)" TO_START, 0 },
 	{ "7 (sh) S 1 2 3", 0 },
