@@ -154,12 +154,6 @@ pid_t start_bystander(void)
 	return pid;
 }
 
-void end_bystander(pid_t pid)
-{
-	ck_assert_int_eq(kill(pid, SIGKILL), 0);
-	ck_assert_int_eq(waitpid(pid, NULL, 0), pid);
-}
-
 void write_pid(const char *name, pid_t pid)
 {
 	char text[32];

@@ -56,9 +56,8 @@ const char *name_of(pid_t pid);
 /* "waiting for PATH: held by PID 123 (name)" */
 const char *waiting_for(pid_t pid, const char *name);
 
-/* A process that lives until it is ended, or its parent is. */
+/* A process that lives until it is ended (kill_child()), or its parent is. */
 pid_t start_bystander(void);
-void end_bystander(pid_t pid);
 
 /*
  * Stopping the tool in the middle: its standard error is full (for

@@ -420,12 +420,6 @@ static pid_t two_threads(bool leader_ends, pid_t *ret_tid)
 	return pid;
 }
 
-static void end_child(pid_t pid)
-{
-	ck_assert_int_eq(kill(pid, SIGKILL), 0);
-	ck_assert_int_eq(waitpid(pid, NULL, 0), pid);
-}
-
 static void wait_for_state(pid_t pid, const char *state)
 {
 	char name[64];
@@ -442,7 +436,7 @@ TEST_EACH(process_whose_first_thread_has_exited_is_alive, refusals)
 	wait_for_state(pid, "State:\tZ");
 	refuse(refusals[_i]);
 	ck_assert(owner_pid_alive(pid));
-	end_child(pid);
+	kill_child(pid);
 	steer_reset();
 }
 
@@ -454,7 +448,7 @@ TEST_EACH(number_of_a_mere_thread_is_dead, refusals)
 	ck_assert_int_ne(tid, pid);
 	ck_assert(owner_pid_alive(pid));
 	ck_assert(!owner_pid_alive(tid));
-	end_child(pid);
+	kill_child(pid);
 	steer_reset();
 }
 
@@ -469,7 +463,7 @@ TEST_EACH(number_of_a_thread_is_dead_on_every_kernel, thread_errors)
 	steer_result("sys_pidfd_open", EVERY, -thread_errors[_i]);
 	steer_no_proc(); /* which would tell as well */
 	ck_assert(!owner_pid_alive(tid));
-	end_child(pid);
+	kill_child(pid);
 	steer_reset();
 }
 
@@ -781,7 +775,7 @@ static bool reuse(const struct owner *recorded, struct owner *ret)
 	while (make_with_pid(recorded->pid, ret) == recorded->pid) {
 		if (ret->start != recorded->start)
 			return true;
-		end_child(recorded->pid);
+		kill_child(recorded->pid);
 	}
 	return false;
 }
@@ -804,7 +798,7 @@ TEST(process_that_got_the_recorded_pid_is_not_the_recorded_one)
 	ck_assert_int_eq(owner_state(&by_start, &self), OWNER_DEAD);
 	steer_result("sys_pidfd_open", EVERY, -ENOSYS);
 	ck_assert_int_eq(owner_state(&dead.owner, &self), OWNER_DEAD);
-	end_child(other.pid);
+	kill_child(other.pid);
 	steer_reset();
 }
 
@@ -925,7 +919,7 @@ TEST(outer_proc_in_which_our_number_is_the_same_by_chance_is_not_asked)
 	ck_assert_int_gt(asker, 0);
 	ck_assert_int_eq(waitpid(asker, &status, 0), asker);
 	ck_assert_int_eq(status, 0);
-	end_child(living);
-	end_child(first);
+	kill_child(living);
+	kill_child(first);
 	forge_end();
 }

@@ -592,13 +592,18 @@ static void watch(struct queue *queue, pid_t pid, bool wakes)
 	queue_watch(queue, &awaited);
 }
 
-static struct lockfile_pid *join_alone(struct queue *ret)
+static struct lockfile_pid *join(struct queue *ret, bool with_timer)
 {
 	struct lockfile_pid *lock = new_lock("x.pid"); /* its path */
 
 	steer_reset();
-	ck_assert_int_eq(queue_join(ret, &lock->path, false), 0);
+	ck_assert_int_eq(queue_join(ret, &lock->path, with_timer), 0);
 	return lock;
+}
+
+static struct lockfile_pid *join_alone(struct queue *ret)
+{
+	return join(ret, false);
 }
 
 static void leave_alone(struct queue *queue, struct lockfile_pid *lock)
@@ -648,8 +653,7 @@ TEST(the_death_of_a_holder_wakes_once_even_where_a_copy_of_its_pidfd_stays_open)
 	watch(&queue, pid, true);
 	copy = dup(queue.pidfd.fd); /* as a child has it that was made by clone(2) */
 	ck_assert_int_ge(copy, 0);
-	ck_assert_int_eq(kill(pid, SIGKILL), 0);
-	ck_assert_int_eq(waitpid(pid, NULL, 0), pid);
+	kill_child(pid);
 	ck_assert_int_eq(queue_sleep(&queue, -1, NULL, false), 1);
 	watch(&queue, getpid(), true); /* who has the lock now */
 	ck_assert_int_eq(queue_sleep(&queue, 0, NULL, false), 0);
@@ -901,10 +905,8 @@ TEST(who_is_woken_takes_the_byte_away)
 /* With a timer, as an event loop has it. */
 static struct lockfile_pid *join_with_timer(struct queue *ret)
 {
-	struct lockfile_pid *lock = new_lock("x.pid"); /* its path */
+	struct lockfile_pid *lock = join(ret, true);
 
-	steer_reset();
-	ck_assert_int_eq(queue_join(ret, &lock->path, true), 0);
 	ck_assert(!queue_drain(ret));
 	return lock;
 }
@@ -945,8 +947,7 @@ TEST(the_death_of_the_holder_is_a_wake_up_without_a_byte)
 	lock = join_with_timer(&queue);
 	pid = idle_child();
 	watch(&queue, pid, true);
-	ck_assert_int_eq(kill(pid, SIGKILL), 0);
-	ck_assert_int_eq(waitpid(pid, NULL, 0), pid);
+	kill_child(pid);
 	ck_assert(queue_drain(&queue));
 	leave_alone(&queue, lock);
 }

@@ -4,6 +4,7 @@
 
 #include "common.h"
 #include "job.h"
+#include "world.h"
 
 #include <fcntl.h>
 #include <signal.h>
@@ -229,7 +230,7 @@ TEST(a_lock_file_that_was_replaced_is_reported_and_kept)
 	ck_assert_str_ne(job.err.text, "");
 	assert_content(LOCK, "%d\n", (int)other);
 	ck_assert_int_eq(unlink(LOCK), 0);
-	end_bystander(other);
+	kill_child(other);
 }
 
 TEST(kill_ends_the_command_when_the_lock_file_is_removed)
@@ -268,7 +269,7 @@ TEST(kill_ends_the_command_when_the_lock_file_is_replaced)
 	ck_assert_int_eq(job_end(&job), 128 + SIGTERM);
 	assert_content(LOCK, "%d\n", (int)other);
 	ck_assert_int_eq(unlink(LOCK), 0);
-	end_bystander(other);
+	kill_child(other);
 }
 
 TEST(kill_does_not_take_no_for_an_answer)

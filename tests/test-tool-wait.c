@@ -4,6 +4,7 @@
 
 #include "common.h"
 #include "job.h"
+#include "world.h"
 
 #include <fcntl.h>
 #include <signal.h>
@@ -149,8 +150,8 @@ TEST(a_new_holder_is_named_too)
 	stream_await(&waiter.err, " s\n");
 	/* and not only when the time for a message has come again */
 	ck_assert_ptr_null(strstr(waiter.err.text, ", 5 s\n"));
-	end_bystander(first);
-	end_bystander(second);
+	kill_child(first);
+	kill_child(second);
 	ck_assert_int_eq(job_end(&waiter), 0);
 }
 
@@ -174,8 +175,8 @@ TEST(a_waiter_keeps_its_place_in_line_while_it_tells)
 	ck_assert_int_eq(stat(LOCK ".queue", &after), 0);
 	ck_assert_uint_eq(before.st_ino, after.st_ino);
 	close(line);
-	end_bystander(first);
-	end_bystander(second);
+	kill_child(first);
+	kill_child(second);
 	ck_assert_int_eq(job_end(&waiter), 0);
 	ck_assert(!exists(LOCK ".queue"));
 }
