@@ -270,7 +270,7 @@ static bool watch_holder(struct queue *queue, pid_t pid)
 	r = enter(&queue->pidfd, sys_pidfd_open(pid));
 	process_unlock_list();
 	if (r == 0 && !has_exited(queue->pidfd.fd)) {
-		/* epoll(7) goes on with what a child by clone(2) has a copy of: once */
+		/* once: where a child by clone(2) has a copy our close does not end the events */
 		r = add_to_epoll(queue, &queue->pidfd, EPOLLIN | EPOLLET);
 		if (r < 0)
 			process_close(&queue->pidfd);

@@ -206,8 +206,8 @@ says()
 	[ "$status" -eq "$1" ] && grep -q -F -- "${2-}" "$tmp/check"
 }
 
-# An empty file is young for a second.  Where the tool comes too late to see that it
-# may come again.
+# An empty file is young for a second.  To be tried again: the tool may come too late to
+# see that.
 young_is_held()
 {
 	touch "$path" && says 0
