@@ -9,6 +9,14 @@
  * first attempt.  If nobody takes that turn, they are stopped, or slow, and are
  * not waited for again for a while.
  */
+
+/*
+ * With -fexceptions, glibc's pthread_cleanup_push() is a variable with a clean-up
+ * attribute, and the library would need libgcc_s.  Without this macro it registers the
+ * handler by a call, as it does without -fexceptions.  Cancellation runs both kinds.
+ */
+#undef __EXCEPTIONS
+
 #include <config.h>
 
 #include "wait.h"

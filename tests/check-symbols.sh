@@ -49,10 +49,23 @@ is_small()
 		[ "$(wc -c <"$tmp/stripped")" -lt 40960 ]
 }
 
+# Some distributions compile C with -fexceptions.  An object that needs the unwinder adds
+# libgcc_s to what is linked.
+needs_no_unwinder()
+{
+	for source in "$top_srcdir"/lib/*.c; do
+		# shellcheck disable=SC2086 # a list of flags
+		$CC -fexceptions ${CPPFLAGS-} -D_FILE_OFFSET_BITS=64 -D_TIME_BITS=64 -I"${top_builddir:?}" \
+			-I"$top_srcdir/include" -c -o "$tmp/object" "$source" || return
+		! nm -u "$tmp/object" | grep '_Unwind_' || { echo "$source"; return 1; }
+	done
+}
+
 expect 'every function of the header is in the map' \
 	nothing_but "$tmp/header" "$tmp/map-names"
 expect 'every symbol of the map is in the header' \
 	nothing_but "$tmp/map-names" "$tmp/header"
+expect 'no object needs the unwinder, even with -fexceptions' needs_no_unwinder
 
 if [ -e "$library" ]; then
 	# symbol@node that the library exports; the nodes are symbols of type A
