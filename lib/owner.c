@@ -120,7 +120,7 @@ static int read_boot(unsigned char ret[BOOT_ID_SIZE])
 /* Before there was a pidfs all pidfds shared one inode. */
 static int read_inode(int pidfd, uint64_t *ret)
 {
-	unsigned long type;
+	unsigned long type = 0;
 	struct stat st;
 	int r = sys_fstatfs_type(pidfd, &type);
 

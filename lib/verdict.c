@@ -79,7 +79,7 @@ static bool is_network(int fd)
 		0x786f4256, /* VirtualBox shared folders */
 		0xbacbacbc, /* VMware shared folders */
 	};
-	unsigned long type;
+	unsigned long type = 0;
 
 	if (sys_fstatfs_type(fd, &type) < 0)
 		return true; /* cannot tell */

@@ -90,7 +90,8 @@ static const struct record known = {
 		.time_namespace = 0xe1e2e3e4,
 		.start = 0x2122232425262728,
 		.pidfd_inode = 0x3132333435363738,
-		.boot = "0123456789abcdef",
+		.boot = { '0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e',
+		          'f' },
 	},
 	.nonce = 0x8192939495969798,
 };
