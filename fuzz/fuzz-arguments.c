@@ -82,7 +82,7 @@ static int run_status(const struct reading *reading)
 	PROPERTY(!reading->has_mode || stage.mode == reading->mode);
 	if (reading->has_mode && stage.wrong & STAGE_MODE_FAILS)
 		return RUN_FAILED;
-	PROPERTY(stage.shared_locks == reading->shared_locks);
+	PROPERTY(stage.cluster_locks == reading->cluster_locks);
 	PROPERTY(stage.waits == 1);
 	check_wait(reading);
 	return lock_status(reading);
@@ -93,7 +93,7 @@ static int check_status(const struct reading *reading)
 	PROPERTY(stage.path == *reading->path && stage.waits == 0);
 	if (stage.wrong & STAGE_NEW_FAILS)
 		return CHECK_FAILED;
-	PROPERTY(stage.checks == 1 && stage.shared_locks == reading->shared_locks);
+	PROPERTY(stage.checks == 1 && stage.cluster_locks == reading->cluster_locks);
 	return stage.wrong & STAGE_HELD ? CHECK_HELD : CHECK_FREE;
 }
 

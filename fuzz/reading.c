@@ -20,15 +20,15 @@ struct name {
 
 /* clang-format off: a row a line */
 static const struct name run_names[] = {
-	{ "nonblock", 'n' },     { "wait=", 'w' },   { "conflict-exit-code=", 'E' },
-	{ "no-fork", 'F' },      { "kill", 'k' },    { "mode=", 'm' },
-	{ "shared-locks", 's' }, { "verbose", 'v' }, { "help", HELP },
-	{ "version", HELP },     { NULL, UNKNOWN },
+	{ "nonblock", 'n' },      { "wait=", 'w' },   { "conflict-exit-code=", 'E' },
+	{ "no-fork", 'F' },       { "kill", 'k' },    { "mode=", 'm' },
+	{ "cluster-locks", 'C' }, { "verbose", 'v' }, { "help", HELP },
+	{ "version", HELP },      { NULL, UNKNOWN },
 };
 /* clang-format on */
 /* clang-format off: a row a line */
 static const struct name check_names[] = {
-	{ "quiet", 'q' },    { "shared-locks", 's' }, { "help", HELP },
+	{ "quiet", 'q' },    { "cluster-locks", 'C' }, { "help", HELP },
 	{ "version", HELP }, { NULL, UNKNOWN },
 };
 /* clang-format on */
@@ -155,8 +155,8 @@ static int take(struct reading *reading, char option, const char *value)
 		return reading->no_fork = 1;
 	case 'k':
 		return reading->kill = 1;
-	case 's':
-		return reading->shared_locks = 1;
+	case 'C':
+		return reading->cluster_locks = 1;
 	case 'v':
 		return reading->verbose = 1;
 	case 'q':
@@ -207,7 +207,7 @@ void read_run(char **argv, struct reading *ret)
 {
 	*ret = (struct reading){ .timeout_ms = -1, .conflict_code = 1 };
 	while (has_options(*argv) && strcmp(*argv, "--") != 0)
-		if (!read_options(ret, &argv, run_names, "nFksv", "wEm"))
+		if (!read_options(ret, &argv, run_names, "nFkv", "wEm"))
 			return;
 	if (*argv && strcmp(*argv, "--") == 0)
 		argv++;
@@ -233,7 +233,7 @@ void read_check(char **argv, struct reading *ret)
 			options = 0;
 			argv++;
 		} else if (options && has_options(*argv)) {
-			if (!read_options(ret, &argv, check_names, "qs", ""))
+			if (!read_options(ret, &argv, check_names, "q", ""))
 				return;
 		} else {
 			ret->path = argv++;

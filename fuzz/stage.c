@@ -57,10 +57,10 @@ int lockfile_pid_set_mode(struct lockfile_pid *lock, unsigned int mode)
 	return stage.wrong & STAGE_MODE_FAILS ? -EINVAL : 0;
 }
 
-int lockfile_pid_set_shared_locks(struct lockfile_pid *lock, int shared)
+int lockfile_pid_set_cluster_locks(struct lockfile_pid *lock, int cluster)
 {
 	PROPERTY(lock->path == stage.path && stage.waits == 0 && stage.checks == 0);
-	stage.shared_locks = shared;
+	stage.cluster_locks = cluster;
 	return 0;
 }
 

@@ -27,7 +27,7 @@ struct stage {
 	int made, modes, waits, checks, unlocks, commands, became, freed; /* how often */
 	const char *path;
 	unsigned int mode;
-	int shared_locks;
+	int cluster_locks;
 	long long timeout_ms;
 	enum report report;
 	char **command;

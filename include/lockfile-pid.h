@@ -23,7 +23,7 @@
  * A handle (struct lockfile_pid) is one contender for one path:
  *
  *	lockfile_pid_new()
- *	  lockfile_pid_set_mode(), _set_inheritable(), _set_shared_locks()
+ *	  lockfile_pid_set_mode(), _set_inheritable(), _set_cluster_locks()
  *						optional
  *	  lockfile_pid_lock() or _trylock() or _timedlock() or _wait_begin()
  *	    lockfile_pid_adopt()		in a child: see daemons below
@@ -183,7 +183,7 @@
  * here counts as held, since it may be another host's, unless the file has our
  * attribute and this boot's.  The lock excludes between hosts if kernel locks
  * on it (fcntl(2)) are those of all hosts.  What another host left behind is
- * not taken over unless the caller says so (lockfile_pid_set_shared_locks()),
+ * not taken over unless the caller says so (lockfile_pid_set_cluster_locks()),
  * and waiting across hosts takes up to a second longer.
  */
 #ifndef LOCKFILE_PID_H
@@ -308,9 +308,9 @@ LOCKFILE_PID_MUST_CHECK
 int lockfile_pid_set_inheritable(struct lockfile_pid *lock, int inheritable);
 
 /**
- * lockfile_pid_set_shared_locks - do all hosts share the kernel locks?
+ * lockfile_pid_set_cluster_locks - do all hosts share the kernel locks?
  * @lock: the handle, not holding
- * @shared: not 0: on a network or FUSE file system a lock file without kernel
+ * @cluster: not 0: on a network or FUSE file system a lock file without kernel
  *	lock has no holder on any host.  0 unless set
  *
  * A record of another boot, and a PID that no process has here, may be those of
@@ -327,7 +327,7 @@ int lockfile_pid_set_inheritable(struct lockfile_pid *lock, int inheritable);
  * Since: 0.1
  */
 LOCKFILE_PID_MUST_CHECK
-int lockfile_pid_set_shared_locks(struct lockfile_pid *lock, int shared);
+int lockfile_pid_set_cluster_locks(struct lockfile_pid *lock, int cluster);
 
 /**
  * lockfile_pid_trylock - take the lock if nobody holds it

@@ -118,13 +118,13 @@ int lockfile_pid_set_inheritable(struct lockfile_pid *lock, int inheritable)
 	return 0;
 }
 
-int lockfile_pid_set_shared_locks(struct lockfile_pid *lock, int shared)
+int lockfile_pid_set_cluster_locks(struct lockfile_pid *lock, int cluster)
 {
 	if (!lock)
 		return -EINVAL;
 	if (is_in_use(lock))
 		return -EBUSY;
-	lock->shared_locks = shared != 0;
+	lock->cluster_locks = cluster != 0;
 	return 0;
 }
 
@@ -217,7 +217,7 @@ int lockfile_pid_verify(const struct lockfile_pid *lock)
 
 static int check(const struct lockfile_pid *lock, pid_t *ret_pid)
 {
-	struct judge judge = { .path = &lock->path, .shared_locks = lock->shared_locks };
+	struct judge judge = { .path = &lock->path, .cluster_locks = lock->cluster_locks };
 	struct judged judged;
 	int dirfd = path_open_dir(&lock->path), verdict;
 

@@ -11,9 +11,9 @@
 
 struct lockfile_pid {
 	struct path path;
-	mode_t mode;       /* to ask for; the umask takes from it */
-	bool inheritable;  /* the next lock file is to be */
-	bool shared_locks; /* kernel locks are those of all hosts (verdict.h) */
+	mode_t mode;        /* to ask for; the umask takes from it */
+	bool inheritable;   /* the next lock file is to be */
+	bool cluster_locks; /* kernel locks are those of all hosts (verdict.h) */
 
 	/*
 	 * While the lock is held: the lock file.  It is held while there is one,

@@ -127,7 +127,7 @@ static int create(struct lockfile_pid *lock, int dirfd, const char *dir, const c
 
 int lock_judge(struct lockfile_pid *lock, int dirfd, struct judged *ret)
 {
-	struct judge judge = { &lock->path, &lock->patience, lock->shared_locks };
+	struct judge judge = { &lock->path, &lock->patience, lock->cluster_locks };
 
 	return verdict_judge(ret, dirfd, &judge);
 }

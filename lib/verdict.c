@@ -20,11 +20,11 @@
  *	none	ours, comparable	dead, or PID re-used	stale
  *	none	ours, of this boot	-			stale
  *	none	ours, another boot	-			stale; busy on a network
- *								without shared locks
+ *								without cluster locks
  *	none	none			this very one		stale if no handle has it
  *	none	none			alive			busy
  *	none	none			dead			stale; busy on a network
- *								without shared locks
+ *								without cluster locks
  *	none	none			no valid PID		damaged; busy while empty
  *								and fresh
  *
@@ -33,7 +33,7 @@
  * holds nothing by that.  An inheritable lock is held by whoever has a copy of the
  * descriptor, until that one adopts it.  "On a network" is a file system whose
  * users may be on another machine, where the lack of a lock proves nothing unless
- * the caller says that locks are shared by all.
+ * the caller says that its kernel locks are those of all hosts.
  */
 #include <config.h>
 
@@ -138,7 +138,7 @@ static int judge_locked(const struct statement *says)
 /* The process that is recorded is not of this boot, or there is none. */
 static int judge_gone(const struct judge *judge, int fd)
 {
-	return !judge->shared_locks && is_network(fd) ? VERDICT_BUSY : VERDICT_STALE;
+	return !judge->cluster_locks && is_network(fd) ? VERDICT_BUSY : VERDICT_STALE;
 }
 
 static int judge_ours(const struct judge *judge, int fd, const struct statement *says)

@@ -47,7 +47,7 @@ struct patience {
 struct judge {
 	const struct path *path;
 	struct patience *patience; /* may be NULL */
-	bool shared_locks; /* the kernel locks on network file systems are those of all hosts */
+	bool cluster_locks; /* the kernel locks on network file systems are those of all hosts */
 };
 
 /*

@@ -221,10 +221,10 @@ nothing_is_left()
 	[ -z "$(ls "$tmp/brick")" ]
 }
 
-# With shared locks nothing but the kernel lock keeps the others out.
+# With cluster locks nothing but the kernel lock keeps the others out.
 excludes()
 {
-	says a 'shared 1' 0 && says b 'shared 1' 0 && says a trylock 0 &&
+	says a 'cluster 1' 0 && says b 'cluster 1' 0 && says a trylock 0 &&
 		says b trylock $BUSY && says b check $BUSY && says b pid 0 &&
 		! on b "$TOOL" run -n "$lock" true && says a verify 0 &&
 		says a unlock 0 && says b trylock 0 && says a trylock $BUSY && says b unlock 0
@@ -266,7 +266,7 @@ taken_over_at_home()
 taken_over_elsewhere()
 {
 	says a trylock 0 && kill_holder a && await is_dead_on a || return
-	says b trylock $BUSY && says b 'shared 1' 0 && await says b trylock 0 &&
+	says b trylock $BUSY && says b 'cluster 1' 0 && await says b trylock 0 &&
 		says b verify 0 && says b unlock 0
 }
 
@@ -288,7 +288,7 @@ taken_over_by_the_tool()
 
 taken_over_in_line()
 {
-	says a trylock 0 && says b 'shared 1' 0 && tell b 'timedlock 20000' &&
+	says a trylock 0 && says b 'cluster 1' 0 && tell b 'timedlock 20000' &&
 		await on a test -p "$lock.queue" && kill_holder a &&
 		hear b 0 && says b verify 0 && says b unlock 0
 }
@@ -302,7 +302,7 @@ survives_a_host()
 	r=$?
 	end_holders
 	switch_on a && start_holder a && start_holder b && [ $r -eq 0 ] || return
-	says a trylock $BUSY && says a 'shared 1' 0 && await says a trylock 0 &&
+	says a trylock $BUSY && says a 'cluster 1' 0 && await says a trylock 0 &&
 		says b trylock $BUSY && says a unlock 0
 }
 
@@ -316,7 +316,7 @@ race()
 # lockfile_pid_verify().
 lost_with_the_server()
 {
-	says a trylock 0 && says b 'shared 1' 0 || return
+	says a trylock 0 && says b 'cluster 1' 0 || return
 	kill -KILL "$server"
 	wait "$server"
 	start_server
@@ -337,7 +337,7 @@ mend()
 # The same of a host that is alone with its lock for longer than the server waits.
 lost_with_the_network()
 {
-	says a trylock 0 && says b 'shared 1' 0 && cut || return
+	says a trylock 0 && says b 'cluster 1' 0 && cut || return
 	await says b trylock 0
 	r=$?
 	mend
@@ -353,7 +353,7 @@ try 'a lock of one host is busy on the other, where its PID means nothing' exclu
 try 'a waiter on the other host has it after the release' waits
 try 'a FIFO does not reach the other host' wakes_nobody
 try 'a killed holder leaves a file that its own host takes over' taken_over_at_home
-try 'another host takes it over if it knows that locks are shared' taken_over_elsewhere
+try 'another host takes it over if it knows that locks are those of all hosts' taken_over_elsewhere
 try 'and the tool, when it is told' taken_over_by_the_tool
 try 'so does one that waits' taken_over_in_line
 try 'a host that was switched off has let go' survives_a_host

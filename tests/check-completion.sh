@@ -47,7 +47,7 @@ gives()
 # Every option that the help of the command names, and no other.
 gives_options()
 {
-	gives "$("$TOOL" "$1" --help | grep -o -- '--[a-z][a-z-]*=*')" "$1" --
+	gives "$("$TOOL" "$1" --help | grep -o -- '--[a-z][a-z-]*=*' | sort -u)" "$1" --
 }
 
 # nothing WORD...: is an empty line
@@ -72,7 +72,7 @@ for command in run check; do
 	expect "$command: its options" gives_options "$command"
 	expect "$command: a path" gives 'one.pid run.d' "$command" ''
 	expect "$command: a path that is begun" gives one.pid "$command" o
-	expect "$command: a path after an option" gives one.pid "$command" -s o
+	expect "$command: a path after an option" gives one.pid "$command" --cluster-locks o
 done
 expect 'run: a path after an argument' gives one.pid run -w 2 o
 expect 'run: a path after letters that end with an argument' gives one.pid run -vw 2 o

@@ -60,7 +60,7 @@ shows_all_options()
 	render lockfile-pid.1 | section SYNOPSIS | awk '
 	$1 == "lockfile-pid" { command = $2; $1 = "" }
 	{
-		gsub(/--[a-z]*/, "")
+		gsub(/--[a-z-]*/, "")
 		while (match($0, /-[A-Za-z]+/)) {
 			for (i = 1; i < RLENGTH; i++)
 				print command, "-" substr($0, RSTART + i, 1)

@@ -112,7 +112,7 @@ static int run(int host, uint32_t number)
 	int r = lockfile_pid_new(&lock, path);
 
 	if (r == 0)
-		r = lockfile_pid_set_shared_locks(lock, 1);
+		r = lockfile_pid_set_cluster_locks(lock, 1);
 	while (r == 0 && !atomic_load(&shared->stop))
 		r = stay_once(lock, host, number);
 	lockfile_pid_free(lock);

@@ -30,7 +30,7 @@ static const struct {
 	{ "path", { 0 }, false },
 	{ "set_mode", { -EINVAL, -EBUSY }, false },
 	{ "set_inheritable", { -EINVAL, -EBUSY }, false },
-	{ "set_shared_locks", { -EINVAL, -EBUSY }, false },
+	{ "set_cluster_locks", { -EINVAL, -EBUSY }, false },
 	{ "trylock", { BUSY, -EINPROGRESS, INVALID, -EPERM, -ENOTEMPTY, -EINTR }, true },
 	{ "lock", { -EINPROGRESS, INVALID, -EPERM, -ENOTEMPTY, -EINTR, -EDEADLK }, true },
 	{ "timedlock",

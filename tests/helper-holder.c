@@ -9,7 +9,7 @@
  *	timedlock MILLISECONDS
  *	pid		the PID that check finds; 0 where it finds none
  *	mode OCTAL	lockfile_pid_set_mode()
- *	inheritable 0 or 1, shared 0 or 1	lockfile_pid_set_..()
+ *	inheritable 0 or 1, cluster 0 or 1	lockfile_pid_set_..()
  *	free		frees the handle and makes a new one
  *	closefrom	closes every descriptor above 2, one by one;
  *	close_range	by close_range(2)
@@ -153,8 +153,8 @@ static int obey_setting(const char *line)
 		return lockfile_pid_set_mode(lock, (unsigned int)strtoul(line + 5, NULL, 8));
 	if (strncmp(line, "inheritable ", 12) == 0)
 		return lockfile_pid_set_inheritable(lock, atoi(line + 12));
-	if (strncmp(line, "shared ", 7) == 0)
-		return lockfile_pid_set_shared_locks(lock, atoi(line + 7));
+	if (strncmp(line, "cluster ", 8) == 0)
+		return lockfile_pid_set_cluster_locks(lock, atoi(line + 8));
 	return -ENOSYS;
 }
 

@@ -25,7 +25,7 @@ TEST(null_arguments_are_einval)
 	ck_assert_ptr_eq(lock, PATTERN);
 	ck_assert_int_eq(lockfile_pid_set_mode(NULL, 0644), -EINVAL);
 	ck_assert_int_eq(lockfile_pid_set_inheritable(NULL, 1), -EINVAL);
-	ck_assert_int_eq(lockfile_pid_set_shared_locks(NULL, 1), -EINVAL);
+	ck_assert_int_eq(lockfile_pid_set_cluster_locks(NULL, 1), -EINVAL);
 	ck_assert_int_eq(lockfile_pid_adopt(NULL), -EINVAL);
 	ck_assert_int_eq(lockfile_pid_trylock(NULL), -EINVAL);
 	ck_assert_int_eq(lockfile_pid_lock(NULL), -EINVAL);
@@ -212,15 +212,15 @@ TEST(set_inheritable_is_busy_while_the_lock_is_held)
 	lockfile_pid_free(lock);
 }
 
-TEST(set_shared_locks_is_busy_while_the_lock_is_held)
+TEST(set_cluster_locks_is_busy_while_the_lock_is_held)
 {
 	struct lockfile_pid *lock = new_lock("x.pid");
 
 	ck_assert_int_eq(lockfile_pid_trylock(lock), 0);
-	ck_assert_int_eq(lockfile_pid_set_shared_locks(lock, 1), -EBUSY);
-	ck_assert_int_eq(lockfile_pid_set_shared_locks(lock, 0), -EBUSY);
+	ck_assert_int_eq(lockfile_pid_set_cluster_locks(lock, 1), -EBUSY);
+	ck_assert_int_eq(lockfile_pid_set_cluster_locks(lock, 0), -EBUSY);
 	ck_assert_int_eq(lockfile_pid_unlock(lock), 0);
-	ck_assert_int_eq(lockfile_pid_set_shared_locks(lock, 1), 0);
+	ck_assert_int_eq(lockfile_pid_set_cluster_locks(lock, 1), 0);
 	lockfile_pid_free(lock);
 }
 
@@ -231,7 +231,7 @@ TEST(in_line_the_lock_is_neither_set_inheritable_nor_adopted)
 	ck_assert_int_eq(lockfile_pid_trylock(holder), 0);
 	ck_assert_int_eq(lockfile_pid_wait_begin(lock), LOCKFILE_PID_ERR_BUSY);
 	ck_assert_int_eq(lockfile_pid_set_inheritable(lock, 1), -EBUSY);
-	ck_assert_int_eq(lockfile_pid_set_shared_locks(lock, 1), -EBUSY);
+	ck_assert_int_eq(lockfile_pid_set_cluster_locks(lock, 1), -EBUSY);
 	ck_assert_int_eq(lockfile_pid_set_mode(lock, 0600), -EBUSY);
 	ck_assert_int_eq(lockfile_pid_adopt(lock), -EINPROGRESS);
 	/* it stands there still */

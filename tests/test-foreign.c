@@ -583,7 +583,7 @@ TEST(what_is_no_lock_file_is_not_worth_the_right_to_replace_it)
 	lockfile_pid_free(lock);
 }
 
-TEST(check_takes_the_callers_word_on_shared_locks)
+TEST(check_takes_the_callers_word_on_cluster_locks)
 {
 	struct lockfile_pid *lock = new_lock();
 	pid_t pid;
@@ -592,7 +592,7 @@ TEST(check_takes_the_callers_word_on_shared_locks)
 	steer_reset();
 	steer_file_system(0x6969); /* NFS */
 	ck_assert_int_eq(lockfile_pid_check(lock, &pid), LOCKFILE_PID_ERR_BUSY);
-	ck_assert_int_eq(lockfile_pid_set_shared_locks(lock, 1), 0);
+	ck_assert_int_eq(lockfile_pid_set_cluster_locks(lock, 1), 0);
 	ck_assert_int_eq(lockfile_pid_check(lock, &pid), LOCKFILE_PID_ERR_PROCESS_DEAD);
 	steer_reset();
 	lockfile_pid_free(lock);

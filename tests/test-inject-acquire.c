@@ -108,9 +108,9 @@ static void open_to_group(void)
 	scene_stale();
 }
 
-static void shared_and_other_boot(void)
+static void cluster_and_other_boot(void)
 {
-	ck_assert_int_eq(lockfile_pid_set_shared_locks(lock, 1), 0);
+	ck_assert_int_eq(lockfile_pid_set_cluster_locks(lock, 1), 0);
 	other_boot();
 }
 
@@ -191,7 +191,7 @@ static void acquired(int r)
 	lock->no_turn_before_ns = 0;
 	ck_assert_int_eq(lockfile_pid_set_mode(lock, 0644), 0);
 	ck_assert_int_eq(lockfile_pid_set_inheritable(lock, 0), 0);
-	ck_assert_int_eq(lockfile_pid_set_shared_locks(lock, 0), 0);
+	ck_assert_int_eq(lockfile_pid_set_cluster_locks(lock, 0), 0);
 }
 
 #define BUSY  LOCKFILE_PID_ERR_BUSY
@@ -214,7 +214,7 @@ static const struct operation operations[] = {
 	TRYLOCK("stale, its PID is ours", of_this_process, NULL, acquired, 0, remove_it),
 	TRYLOCK("stale, of another boot", other_boot, NULL, acquired, 0, NULL),
 	TRYLOCK("of another host", other_boot, on_a_network, outcome_busy, BUSY, NULL),
-	TRYLOCK("of another host, shared locks", shared_and_other_boot, on_a_network, acquired, 0,
+	TRYLOCK("of another host, cluster locks", cluster_and_other_boot, on_a_network, acquired, 0,
 	        NULL),
 	TRYLOCK("stale, open to the group", open_to_group, NULL, acquired, 0, NULL),
 	TRYLOCK("damaged", damaged, NULL, acquired, 0, NULL),

@@ -117,9 +117,9 @@ static int set_inheritable(void)
 	return lockfile_pid_set_inheritable(lock, 1);
 }
 
-static int set_shared_locks(void)
+static int set_cluster_locks(void)
 {
-	return lockfile_pid_set_shared_locks(lock, 1);
+	return lockfile_pid_set_cluster_locks(lock, 1);
 }
 
 static int number(void)
@@ -201,7 +201,7 @@ static const struct operation looks[] = {
 	KEEP("adopt by the holder", "adopt", adopt, 0),
 	KEEP("set mode", "set_mode", set_mode, -EBUSY),
 	KEEP("set inheritable", "set_inheritable", set_inheritable, -EBUSY),
-	KEEP("set shared locks", "set_shared_locks", set_shared_locks, -EBUSY),
+	KEEP("set cluster locks", "set_cluster_locks", set_cluster_locks, -EBUSY),
 	KEEP("fileno", "fileno", number, 0),
 	{ .name = "verify without descriptor",
 	  .function = "verify",

@@ -71,6 +71,18 @@ TEST_EACH(a_usage_error_is_125_says_so_and_touches_nothing, misuses)
 	ck_assert(!exists(LOCK));
 }
 
+/* There -s is a shared lock, which is no kind of lock of this tool. */
+TEST(the_option_s_of_flock_is_refused_with_a_hint)
+{
+	struct job job = { .before_exec = NULL };
+
+	ck_assert_int_eq(RUN_IN(&job, "run", "-s", LOCK, "true"), 125);
+	assert_says(&job.err, "flock -s");
+	ck_assert_int_eq(RUN_IN(&job, "check", "-s", LOCK), 4);
+	assert_says(&job.err, "flock -s");
+	ck_assert(!exists(LOCK));
+}
+
 TEST(help_and_version_go_to_standard_output)
 {
 	static const char *const commands[] = { "", "run", "check" };

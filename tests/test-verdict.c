@@ -73,8 +73,8 @@ enum process { SELF, LIVING, ZOMBIE, GONE };
 enum {
 	INHERITABLE = 1,
 	LET_GO = 2,
-	SHARED_LOCKS = 4, /* that is what the handle is told */
-	NO_PID = 8        /* it means nothing here */
+	CLUSTER_LOCKS = 4, /* that is what the handle is told */
+	NO_PID = 8         /* it means nothing here */
 };
 
 static const struct row {
@@ -106,7 +106,7 @@ static const struct row {
 	/* held, inheritable: by a child */
 	{ WRITE, true, GONE, NULL, 0, BUSY, BUSY, INHERITABLE },
 	{ WRITE, true, ZOMBIE, NULL, 0, BUSY, BUSY, INHERITABLE },
-	{ WRITE, true, GONE, NULL, NFS, BUSY, BUSY, INHERITABLE | SHARED_LOCKS },
+	{ WRITE, true, GONE, NULL, NFS, BUSY, BUSY, INHERITABLE | CLUSTER_LOCKS },
 	{ WRITE, true, LIVING, NULL, 0, BUSY, BUSY, INHERITABLE },
 	{ WRITE, true, LIVING, NULL, 0, BUSY, BUSY, INHERITABLE | LET_GO },
 	{ WRITE, true, GONE, NULL, 0, BUSY, BUSY, INHERITABLE | LET_GO },
@@ -119,7 +119,7 @@ static const struct row {
 	{ NONE, true, LIVING, other_boot, NFS, BUSY, BUSY, NO_PID | INHERITABLE | LET_GO },
 	{ NONE, true, LIVING, other_boot, 0, DEAD, 0, NO_PID | INHERITABLE | LET_GO },
 	{ NONE, true, LIVING, other_boot, NFS, DEAD, 0,
-	  NO_PID | INHERITABLE | LET_GO | SHARED_LOCKS },
+	  NO_PID | INHERITABLE | LET_GO | CLUSTER_LOCKS },
 	{ READ, true, LIVING, NULL, 0, DEAD, 0, INHERITABLE | LET_GO },
 	/* no lock, inheritable: nobody has inherited it */
 	{ NONE, true, LIVING, NULL, 0, BUSY, BUSY, INHERITABLE },
@@ -148,10 +148,10 @@ static const struct row {
 	{ NONE, true, LIVING, other_boot, NFS, BUSY, BUSY, NO_PID },
 	{ NONE, true, GONE, other_boot, FUSE, BUSY, BUSY, NO_PID },
 	{ NONE, true, GONE, other_boot, CIFS, BUSY, BUSY, NO_PID },
-	{ NONE, true, LIVING, other_boot, NFS, DEAD, 0, NO_PID | SHARED_LOCKS },
-	{ NONE, true, GONE, other_boot, FUSE, DEAD, 0, NO_PID | SHARED_LOCKS },
-	{ NONE, true, LIVING, NULL, NFS, BUSY, BUSY, SHARED_LOCKS },
-	{ WRITE, true, GONE, other_boot, NFS, BUSY, BUSY, NO_PID | SHARED_LOCKS },
+	{ NONE, true, LIVING, other_boot, NFS, DEAD, 0, NO_PID | CLUSTER_LOCKS },
+	{ NONE, true, GONE, other_boot, FUSE, DEAD, 0, NO_PID | CLUSTER_LOCKS },
+	{ NONE, true, LIVING, NULL, NFS, BUSY, BUSY, CLUSTER_LOCKS },
+	{ WRITE, true, GONE, other_boot, NFS, BUSY, BUSY, NO_PID | CLUSTER_LOCKS },
 	/* no lock, foreign */
 	{ NONE, false, SELF, NULL, 0, DEAD, 0, 0 },
 	{ NONE, false, SELF, NULL, NFS, DEAD, 0, 0 },
@@ -161,10 +161,10 @@ static const struct row {
 	{ NONE, false, GONE, NULL, EXT4, DEAD, 0, 0 },
 	{ NONE, false, GONE, NULL, NFS, BUSY, BUSY, 0 },
 	{ NONE, false, GONE, NULL, FUSE, BUSY, BUSY, 0 },
-	{ NONE, false, GONE, NULL, NFS, DEAD, 0, SHARED_LOCKS },
-	{ NONE, false, GONE, NULL, FUSE, DEAD, 0, SHARED_LOCKS },
-	{ NONE, false, LIVING, NULL, NFS, BUSY, BUSY, SHARED_LOCKS },
-	{ WRITE, false, GONE, NULL, NFS, BUSY, BUSY, SHARED_LOCKS },
+	{ NONE, false, GONE, NULL, NFS, DEAD, 0, CLUSTER_LOCKS },
+	{ NONE, false, GONE, NULL, FUSE, DEAD, 0, CLUSTER_LOCKS },
+	{ NONE, false, LIVING, NULL, NFS, BUSY, BUSY, CLUSTER_LOCKS },
+	{ WRITE, false, GONE, NULL, NFS, BUSY, BUSY, CLUSTER_LOCKS },
 	/* a read lock is nobody's holding */
 	{ READ, true, GONE, NULL, 0, DEAD, 0, 0 },
 	{ READ, true, LIVING, reused_pid, 0, DEAD, 0, 0 },
@@ -260,7 +260,7 @@ TEST_EACH(row, rows)
 	steer_reset();
 	record.inheritable = row->flags & INHERITABLE;
 	record.let_go = row->flags & LET_GO;
-	ck_assert_int_eq(lockfile_pid_set_shared_locks(lock, row->flags & SHARED_LOCKS), 0);
+	ck_assert_int_eq(lockfile_pid_set_cluster_locks(lock, row->flags & CLUSTER_LOCKS), 0);
 	if (row->change)
 		row->change(&record.owner);
 	if (row->ours)

@@ -11,11 +11,11 @@
 #include <time.h>
 
 static const char help[] =
-	"Usage: lockfile-pid check [-q] [-s] PATH\n"
+	"Usage: lockfile-pid check [-q] [--cluster-locks] PATH\n"
 	"Say who holds the lock PATH.\n"
 	"\n"
 	"  -q, --quiet          only the exit status\n"
-	"  -s, --shared-locks   PATH is on a network file system whose kernel locks are\n"
+	"      --cluster-locks  PATH is on a network file system whose kernel locks are\n"
 	"                       those of all hosts\n"
 	"      --help           print this and exit\n"
 	"      --version        print the version and exit\n"
@@ -23,11 +23,11 @@ static const char help[] =
 	"Exit status: 0 held; 1 its holder is dead and has left the file behind; 2 what is\n"
 	"there is not a PID file; 3 not held; 4 cannot tell.\n";
 
-enum { OPTION_HELP = 256, OPTION_VERSION };
+enum { OPTION_HELP = 256, OPTION_VERSION, OPTION_CLUSTER_LOCKS };
 
 static const struct option long_options[] = {
 	{ "quiet", no_argument, NULL, 'q' },
-	{ "shared-locks", no_argument, NULL, 's' },
+	{ "cluster-locks", no_argument, NULL, OPTION_CLUSTER_LOCKS },
 	{ "help", no_argument, NULL, OPTION_HELP },
 	{ "version", no_argument, NULL, OPTION_VERSION },
 	{ NULL, 0, NULL, 0 },
@@ -91,7 +91,7 @@ static int print_state(const char *path, int status, pid_t pid)
 	}
 }
 
-static int check_path(const char *path, int quiet, int shared_locks)
+static int check_path(const char *path, int quiet, int cluster_locks)
 {
 	struct lockfile_pid *lock = NULL;
 	pid_t pid = 0;
@@ -99,7 +99,7 @@ static int check_path(const char *path, int quiet, int shared_locks)
 	int r = lockfile_pid_new(&lock, path);
 
 	if (r == 0)
-		r = lockfile_pid_set_shared_locks(lock, shared_locks);
+		r = lockfile_pid_set_cluster_locks(lock, cluster_locks);
 	if (r == 0)
 		r = lockfile_pid_check(lock, &pid);
 	status = lock ? check_status(r) : CHECK_FAILED;
@@ -114,7 +114,7 @@ static int check_path(const char *path, int quiet, int shared_locks)
 int check_main(int argc, char **argv)
 {
 	int quiet = 0;
-	int shared_locks = 0;
+	int cluster_locks = 0;
 	int option;
 
 	while ((option = getopt_long(argc, argv, "qs", long_options, NULL)) != -1) {
@@ -122,9 +122,11 @@ int check_main(int argc, char **argv)
 		case 'q':
 			quiet = 1;
 			break;
-		case 's':
-			shared_locks = 1;
+		case OPTION_CLUSTER_LOCKS:
+			cluster_locks = 1;
 			break;
+		case 's':
+			return usage_error("check ", CHECK_FAILED, "%s", no_option_s);
 		case OPTION_HELP:
 			return print_text(help) < 0 ? CHECK_FAILED : 0;
 		case OPTION_VERSION:
@@ -135,5 +137,5 @@ int check_main(int argc, char **argv)
 	}
 	if (argc - optind != 1)
 		return usage_error("check ", CHECK_FAILED, "one PATH is needed");
-	return check_path(argv[optind], quiet, shared_locks);
+	return check_path(argv[optind], quiet, cluster_locks);
 }

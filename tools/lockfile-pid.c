@@ -11,7 +11,7 @@
 
 static const char help[] =
 	"Usage: lockfile-pid run [OPTION]... PATH [--] COMMAND [ARG]...\n"
-	"       lockfile-pid check [-q] [-s] PATH\n"
+	"       lockfile-pid check [-q] [--cluster-locks] PATH\n"
 	"       lockfile-pid --help | --version\n"
 	"A lock is a file that exists exactly while somebody holds it, and that holds the\n"
 	"holder's PID.\n"

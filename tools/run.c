@@ -23,7 +23,7 @@ static const char help[] =
 	"  -k, --kill                   end COMMAND when this process dies or the lock is\n"
 	"                               lost: SIGTERM, and if lost SIGKILL 5 seconds later\n"
 	"  -m, --mode=MODE              permissions of PATH, octal, less the umask (0644)\n"
-	"  -s, --shared-locks           PATH is on a network file system whose kernel locks\n"
+	"      --cluster-locks          PATH is on a network file system whose kernel locks\n"
 	"                               are those of all hosts: what a dead host left behind\n"
 	"                               is taken over\n"
 	"  -v, --verbose                say what is waited for, and when the lock is had\n"
@@ -35,7 +35,7 @@ static const char help[] =
 	"Exit status: COMMAND's; 128+N when signal N killed it; 126 when it could not be\n"
 	"executed, 127 when it was not found; 125 when lockfile-pid itself failed.\n";
 
-enum { OPTION_HELP = 256, OPTION_VERSION };
+enum { OPTION_HELP = 256, OPTION_VERSION, OPTION_CLUSTER_LOCKS };
 
 static const struct option long_options[] = {
 	{ "nonblock", no_argument, NULL, 'n' },
@@ -44,7 +44,7 @@ static const struct option long_options[] = {
 	{ "no-fork", no_argument, NULL, 'F' },
 	{ "kill", no_argument, NULL, 'k' },
 	{ "mode", required_argument, NULL, 'm' },
-	{ "shared-locks", no_argument, NULL, 's' },
+	{ "cluster-locks", no_argument, NULL, OPTION_CLUSTER_LOCKS },
 	{ "verbose", no_argument, NULL, 'v' },
 	{ "help", no_argument, NULL, OPTION_HELP },
 	{ "version", no_argument, NULL, OPTION_VERSION },
@@ -60,7 +60,7 @@ struct run {
 	int kill;
 	int has_mode;
 	unsigned int mode;
-	int shared_locks;
+	int cluster_locks;
 	int verbose;
 	char **command;
 	struct lockfile_pid *lock;
@@ -113,9 +113,11 @@ static int take_option(struct run *run, int option)
 	case 'k':
 		run->kill = 1;
 		return 0;
-	case 's':
-		run->shared_locks = 1;
+	case OPTION_CLUSTER_LOCKS:
+		run->cluster_locks = 1;
 		return 0;
+	case 's':
+		return bad_usage(no_option_s);
 	case 'v':
 		run->verbose = 1;
 		return 0;
@@ -158,7 +160,7 @@ static int set_up(struct run *run, const char *path)
 	}
 	if (run->has_mode && lockfile_pid_set_mode(run->lock, run->mode) < 0)
 		return usage_error("run ", RUN_FAILED, "invalid mode: '%04o'", run->mode);
-	r = lockfile_pid_set_shared_locks(run->lock, run->shared_locks);
+	r = lockfile_pid_set_cluster_locks(run->lock, run->cluster_locks);
 	return r < 0 ? RUN_FAILED : 0;
 }
 

@@ -11,6 +11,10 @@
 #include <time.h>
 #include <unistd.h>
 
+/* In flock(1), -s is a shared lock. */
+const char no_option_s[] =
+	"there is no option -s: a lock has one holder, and cannot be shared as by flock -s";
+
 /* By one call, and without the buffers of stdio: a child of vfork(2) has none of its own. */
 void complain(const char *subject, int error)
 {

@@ -26,6 +26,7 @@ int run_main(int argc, char **argv);
 int check_main(int argc, char **argv);
 
 /* tool.c: messages and time */
+extern const char no_option_s[];
 void complain(const char *subject, int error);
 int usage_error(const char *command, int status, const char *format, ...)
 	__attribute__((__format__(__printf__, 3, 4)));
