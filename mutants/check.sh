@@ -25,6 +25,11 @@
 # MUTANTS is a pattern of the mutants to try, say 'queue/*'; all where it is not
 # set.  JOBS are tried at a time, 2 where it is not set.  On a machine that is
 # TEST_PACE times slower every Nth is tried.
+#
+# MUTANT_EACH=N tries one of N.  Which ones depends on the commit, so that each has its
+# turn, or on MUTANT_TURN.  In addition those are tried whose entry in the list, or whose
+# source up to ten lines away, was changed by the last MUTANT_COMMITS commits (20 if it is
+# not set), but not more than MUTANT_RECENT of them (100 if it is not set).
 
 # shellcheck source=tests/tap.sh
 . "${top_srcdir:?}/tests/tap.sh"
@@ -33,6 +38,7 @@
 jobs=${JOBS:-2}
 pattern=${MUTANTS:-*}
 pace=${TEST_PACE:-1}
+each=$((${MUTANT_EACH:-1} * pace))
 limit_s=${MUTANT_SECONDS:-$((10 * pace))}   # what takes longer hangs
 lib=$top_srcdir/lib
 tests=$top_srcdir/tests
@@ -121,25 +127,28 @@ read_lists()
 		}
 		function finish()
 		{
-			if (dir)
-				for (name in names)
-					close(dir "/" names[name])
+			if (!dir)
+				return
+			write("places", dir " mutants/" list ".list " first " " last)
+			for (name in names)
+				close(dir "/" names[name])
 			dir = ""
 		}
-		BEGIN { split("source id by same old new", names) }
+		BEGIN { split("source id by same old new places", names) }
+		FNR == 1 || /^= / { finish() }
 		FNR == 1 {
 			list = FILENAME
 			sub(/.*\//, "", list)
 			sub(/\.list$/, "", list)
 		}
 		/^= / {
-			finish()
 			id = substr($2, 1, length($2) - 1)
 			dir = mutants "/" list "." id
 			if (system("mkdir " dir) != 0)
 				exit 1
 			write("source", list ".c")
 			write("id", list "/" id)
+			first = FNR
 			printf "" >(dir "/old")
 			printf "" >(dir "/new")
 			blank = 0
@@ -160,13 +169,15 @@ read_lists()
 			if (!/^-/)
 				write("new", substr($0, 2))
 		}
+		!/^$/ { last = FNR }
 		END { finish() }' "$@"
 }
 
-# mutate DIRECTORY: the source without the guard; and the function that had it
+# mutate DIRECTORY: the source without the guard; and the function that had it, and its
+# place with ten lines around it
 mutate()
 {
-	awk -v function_file="$1/function" '
+	awk -v dir="$1" -v source="lib/$(cat "$1/source")" '
 		FILENAME == ARGV[1] { old = old $0 "\n"; next }
 		FILENAME == ARGV[2] { new = new $0 "\n"; next }
 		{ text = text $0 "\n" }
@@ -181,7 +192,10 @@ mutate()
 					break
 			sub(/\(.*/, "", lines[n])
 			sub(/.*[ *]/, "", lines[n])
-			print lines[n] >function_file
+			print lines[n] >(dir "/function")
+			first = split(before, lines, "\n") - 1
+			last = first + split(old, lines, "\n") - 2
+			print dir, source, first - 10, last + 10 >>(dir "/places")
 			printf "%s", substr(before, 2) new substr(text, at + 1 + length(old))
 		}' "$1/old" "$1/new" "$lib/$(cat "$1/source")"
 }
@@ -362,15 +376,71 @@ listed()
 	[ ! -s "$tmp/unlisted" ]
 }
 
+in_git()
+{
+	git -C "$top_srcdir" "$@" 2>/dev/null
+}
+
+# changed_lines: file, first and last line of what the last commits changed; nothing if this
+# is no repository
+changed_lines()
+{
+	base=$(in_git rev-list --max-count=$((${MUTANT_COMMITS:-20} + 1)) HEAD | tail -n 1)
+	[ -n "$base" ] || return
+	in_git diff --relative --no-ext-diff --unified=0 "$base" -- lib mutants | awk '
+		/^\+\+\+ / { file = substr($2, 3) }
+		/^@@ / {
+			n = split(substr($3, 2), lines, ",") > 1 ? lines[2] : 1
+			# what was only taken out was after this line
+			print file, lines[1], lines[1] + (n ? n - 1 : 1)
+		}'
+}
+
+# recent: the mutants at such lines, or as many of them as are tried at most
+recent()
+{
+	changed_lines >"$tmp/changed"
+	cat "$tmp/mutants"/*/places | awk -v most="${MUTANT_RECENT:-100}" '
+		FILENAME != "-" {
+			changes++
+			file[changes] = $1; first[changes] = $2; last[changes] = $3
+			next
+		}
+		!($1 in seen) {
+			for (i = 1; i <= changes; i++)
+				if ($2 == file[i] && $3 <= last[i] && $4 >= first[i]) {
+					seen[$1]
+					list[++n] = $1
+					break
+				}
+		}
+		END {
+			step = n > most ? n / most : 1
+			for (at = 1; int(at) <= n; at += step)
+				print list[int(at)]
+		}' "$tmp/changed" -
+}
+
+# turn: where the mutants begin of which one of so many is tried
+turn()
+{
+	[ -n "${MUTANT_TURN-}" ] || MUTANT_TURN=$(in_git rev-parse HEAD | cksum | cut -d ' ' -f 1)
+	echo $((MUTANT_TURN % each))
+}
+
 # chosen: the mutants to try
 chosen()
 {
+	: >"$tmp/recent"
+	[ "$each" -eq 1 ] || recent >"$tmp/recent"
 	for mutant in "$tmp/mutants"/*; do
 		# shellcheck disable=SC2254 # it is a pattern
 		case $(cat "$mutant/id") in
 		$pattern) echo "$mutant" ;;
 		esac
-	done | awk -v pace="$pace" 'NR % pace == 0'
+	done | awk -v each="$each" -v turn="$turn" '
+		FILENAME != "-" { recent[$0]; next }
+		++n % each == turn || $0 in recent' "$tmp/recent" -
 }
 
 read_lists "$top_srcdir"/mutants/*.list | sort >"$tmp/exempt"
@@ -378,8 +448,11 @@ expect 'every source has a list' listed
 expect 'every mutant stands once in its source' located
 expect 'every function that decides has a mutant' forgotten
 expect 'library and tests are built' build
+turn=$(turn)
 # shellcheck disable=SC2046 # names without blanks
 set -- $(chosen)
+[ "$each" -eq 1 ] || echo "# mutants: 1 of $each is tried (MUTANT_TURN=$turn), and" \
+	"$(wc -l <"$tmp/recent") whose lines were changed lately"
 expect 'the library as it is passes' control_all "$@"
 by_turns try "$@"
 report "$@"
