@@ -432,9 +432,9 @@ int lockfile_pid_verify(const struct lockfile_pid *lock);
 /**
  * lockfile_pid_check - who holds the lock?
  * @lock: the handle, holding or not
- * @ret_pid: where the recorded PID goes: 0 where none is known or it means
- *	nothing here (the holder lives in another PID namespace).  Written with
- *	the results 0, LOCKFILE_PID_ERR_BUSY and LOCKFILE_PID_ERR_PROCESS_DEAD
+ * @ret_pid: where the recorded PID goes, or NULL: 0 if none is known or if it
+ *	means nothing here (the holder lives in another PID namespace).  Written
+ *	with the results 0, LOCKFILE_PID_ERR_BUSY and LOCKFILE_PID_ERR_PROCESS_DEAD
  *
  * Disturbs nobody: no lock is taken and nothing is removed.  While an
  * inheritable lock waits to be adopted it is busy, and the PID (0 in another

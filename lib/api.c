@@ -230,7 +230,8 @@ static int check(const struct lockfile_pid *lock, pid_t *ret_pid)
 	verdict_release(&judged);
 	if (verdict == VERDICT_DAMAGED || verdict == VERDICT_ALIEN)
 		return LOCKFILE_PID_ERR_INVALID_PID;
-	*ret_pid = judged.pid;
+	if (ret_pid)
+		*ret_pid = judged.pid;
 	return verdict == VERDICT_BUSY  ? LOCKFILE_PID_ERR_BUSY :
 	       verdict == VERDICT_STALE ? LOCKFILE_PID_ERR_PROCESS_DEAD :
 	                                  0;
@@ -240,7 +241,7 @@ int lockfile_pid_check(const struct lockfile_pid *lock, pid_t *ret_pid)
 {
 	int state, r;
 
-	if (!lock || !ret_pid)
+	if (!lock)
 		return -EINVAL;
 	state = disable_cancellation();
 	r = check(lock, ret_pid);

@@ -41,11 +41,13 @@ TEST(null_arguments_are_einval)
 	lockfile_pid_free(NULL);
 }
 
-TEST(check_needs_a_place_for_the_pid)
+TEST(check_needs_no_place_for_the_pid)
 {
 	struct lockfile_pid *lock = new_lock("x.pid");
 
-	ck_assert_int_eq(lockfile_pid_check(lock, NULL), -EINVAL);
+	ck_assert_int_eq(lockfile_pid_check(lock, NULL), 0);
+	ck_assert_int_eq(lockfile_pid_trylock(lock), 0);
+	ck_assert_int_eq(lockfile_pid_check(lock, NULL), LOCKFILE_PID_ERR_BUSY);
 	lockfile_pid_free(lock);
 }
 
