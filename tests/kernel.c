@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fs.h>
+#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -15,6 +16,13 @@
 
 #ifndef CLONE_NEWTIME
 #define CLONE_NEWTIME 0x80
+#endif
+
+/* The argument of clone(2) that has the flags. */
+#ifdef __s390__
+#define CLONE_FLAGS 1
+#else
+#define CLONE_FLAGS 0
 #endif
 
 #define COUNT(table) (sizeof(table) / sizeof((table)[0]))
@@ -70,14 +78,31 @@ static int least(void)
 	return r < 0 ? r : refuse(optional, COUNT(optional));
 }
 
+/*
+ * A container without privilege, by one of the common runtimes: no namespaces.  A filter
+ * cannot see the flags of clone3, so there is none.
+ */
+static int no_namespaces(void)
+{
+	static const uint32_t flags = CLONE_NEWCGROUP | CLONE_NEWIPC | CLONE_NEWNET | CLONE_NEWNS |
+	                              CLONE_NEWPID | CLONE_NEWUSER | CLONE_NEWUTS;
+	const struct refusal namespaces[] = {
+		{ SYS_clone3, 0, ENOSYS, WHATEVER_IT_IS, 0, 0 },
+		{ SYS_clone, 0, EPERM, IF_IT_HAS, CLONE_FLAGS, flags },
+		{ SYS_unshare, 0, EPERM, IF_IT_HAS, 0, flags | CLONE_NEWTIME },
+		{ SYS_setns, 0, EPERM, WHATEVER_IT_IS, 0, 0 },
+	};
+
+	return refuse(namespaces, COUNT(namespaces));
+}
+
 static const struct {
 	const char *name;
 	int (*enter)(void);
 } kernels[] = {
-	{ "linux-3.16", linux_3_16 },
-	{ "container", container },
-	{ "no-tmpfile", no_tmpfile },
-	{ "least", least },
+	{ "linux-3.16", linux_3_16 },       { "container", container },
+	{ "no-tmpfile", no_tmpfile },       { "least", least },
+	{ "no-namespaces", no_namespaces },
 };
 
 int kernel_enter(const char *name)

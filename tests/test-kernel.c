@@ -12,13 +12,16 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fs.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 
-static const char *const kernels[] = { "linux-3.16", "container", "no-tmpfile", "least" };
+static const char *const kernels[] = { "linux-3.16", "container", "no-tmpfile", "least",
+	                               "no-namespaces" };
 
-#define KERNELS    4
+#define KERNELS    5
 #define UNFILTERED 250 /* beyond any errno */
 
 static int error_of(long r)
@@ -79,6 +82,23 @@ static int unshare_with(int flags)
 	return error_of(unshare(flags));
 }
 
+static int clone_with(int flags)
+{
+	unsigned long all = (unsigned long)flags | SIGCHLD;
+#ifdef __s390__
+	long pid = syscall(SYS_clone, 0UL, all, 0UL, 0UL, 0UL);
+#else
+	long pid = syscall(SYS_clone, all, 0UL, 0UL, 0UL, 0UL);
+#endif
+	int error = error_of(pid);
+
+	if (pid == 0)
+		_exit(0);
+	if (pid > 0)
+		waitpid((pid_t)pid, NULL, 0);
+	return error;
+}
+
 #define AS_EVER -1 /* what our own kernel says */
 
 static const struct {
@@ -86,31 +106,35 @@ static const struct {
 	int argument;
 	int answers[KERNELS];
 } questions[] = {
-	{ call, SYS_getrandom, { ENOSYS, AS_EVER, AS_EVER, ENOSYS } },
-	{ call, SYS_memfd_create, { ENOSYS, AS_EVER, AS_EVER, ENOSYS } },
-	{ call, SYS_execveat, { ENOSYS, AS_EVER, AS_EVER, ENOSYS } },
-	{ call, SYS_membarrier, { ENOSYS, AS_EVER, AS_EVER, ENOSYS } },
-	{ call, SYS_copy_file_range, { ENOSYS, AS_EVER, AS_EVER, ENOSYS } },
-	{ call, SYS_statx, { ENOSYS, AS_EVER, AS_EVER, ENOSYS } },
-	{ call, SYS_pidfd_send_signal, { ENOSYS, EPERM, AS_EVER, ENOSYS } },
-	{ call, SYS_pidfd_open, { ENOSYS, EPERM, AS_EVER, ENOSYS } },
-	{ call, SYS_clone3, { ENOSYS, ENOSYS, AS_EVER, ENOSYS } },
-	{ call, SYS_close_range, { ENOSYS, EPERM, AS_EVER, ENOSYS } },
-	{ call, SYS_openat2, { ENOSYS, EPERM, AS_EVER, ENOSYS } },
-	{ call, SYS_faccessat2, { ENOSYS, EPERM, AS_EVER, ENOSYS } },
-	{ call, SYS_epoll_pwait2, { ENOSYS, EPERM, AS_EVER, ENOSYS } },
-	{ call, 1000, { ENOSYS, EPERM, AS_EVER, ENOSYS } }, /* of the future */
-	{ call, SYS_timerfd_create, { AS_EVER, AS_EVER, AS_EVER, AS_EVER } },
-	{ advise, MADV_WIPEONFORK, { EINVAL, AS_EVER, AS_EVER, EINVAL } },
-	{ advise, MADV_DONTNEED, { AS_EVER, AS_EVER, AS_EVER, AS_EVER } },
-	{ unshare_with, CLONE_NEWTIME, { EINVAL, AS_EVER, AS_EVER, EINVAL } },
-	{ unshare_with, CLONE_NEWPID, { AS_EVER, AS_EVER, AS_EVER, AS_EVER } },
-	{ open_with, O_TMPFILE | O_RDWR, { AS_EVER, AS_EVER, EOPNOTSUPP, EOPNOTSUPP } },
-	{ open_with, O_DIRECTORY, { AS_EVER, AS_EVER, AS_EVER, AS_EVER } },
-	{ lock_with, F_OFD_SETLK, { AS_EVER, AS_EVER, AS_EVER, AS_EVER } },
-	{ rename_with, RENAME_NOREPLACE, { AS_EVER, AS_EVER, AS_EVER, EINVAL } },
-	{ link_with, AT_EMPTY_PATH, { AS_EVER, AS_EVER, AS_EVER, ENOENT } },
-	{ link_with, 0, { AS_EVER, AS_EVER, AS_EVER, AS_EVER } },
+	{ call, SYS_getrandom, { ENOSYS, AS_EVER, AS_EVER, ENOSYS, AS_EVER } },
+	{ call, SYS_memfd_create, { ENOSYS, AS_EVER, AS_EVER, ENOSYS, AS_EVER } },
+	{ call, SYS_execveat, { ENOSYS, AS_EVER, AS_EVER, ENOSYS, AS_EVER } },
+	{ call, SYS_membarrier, { ENOSYS, AS_EVER, AS_EVER, ENOSYS, AS_EVER } },
+	{ call, SYS_copy_file_range, { ENOSYS, AS_EVER, AS_EVER, ENOSYS, AS_EVER } },
+	{ call, SYS_statx, { ENOSYS, AS_EVER, AS_EVER, ENOSYS, AS_EVER } },
+	{ call, SYS_pidfd_send_signal, { ENOSYS, EPERM, AS_EVER, ENOSYS, AS_EVER } },
+	{ call, SYS_pidfd_open, { ENOSYS, EPERM, AS_EVER, ENOSYS, AS_EVER } },
+	{ call, SYS_clone3, { ENOSYS, ENOSYS, AS_EVER, ENOSYS, ENOSYS } },
+	{ call, SYS_close_range, { ENOSYS, EPERM, AS_EVER, ENOSYS, AS_EVER } },
+	{ call, SYS_openat2, { ENOSYS, EPERM, AS_EVER, ENOSYS, AS_EVER } },
+	{ call, SYS_faccessat2, { ENOSYS, EPERM, AS_EVER, ENOSYS, AS_EVER } },
+	{ call, SYS_epoll_pwait2, { ENOSYS, EPERM, AS_EVER, ENOSYS, AS_EVER } },
+	{ call, 1000, { ENOSYS, EPERM, AS_EVER, ENOSYS, AS_EVER } }, /* of the future */
+	{ call, SYS_timerfd_create, { AS_EVER, AS_EVER, AS_EVER, AS_EVER, AS_EVER } },
+	{ advise, MADV_WIPEONFORK, { EINVAL, AS_EVER, AS_EVER, EINVAL, AS_EVER } },
+	{ advise, MADV_DONTNEED, { AS_EVER, AS_EVER, AS_EVER, AS_EVER, AS_EVER } },
+	{ unshare_with, CLONE_NEWTIME, { EINVAL, AS_EVER, AS_EVER, EINVAL, EPERM } },
+	{ unshare_with, CLONE_NEWPID, { AS_EVER, AS_EVER, AS_EVER, AS_EVER, EPERM } },
+	{ unshare_with, CLONE_FS, { AS_EVER, AS_EVER, AS_EVER, AS_EVER, AS_EVER } },
+	{ clone_with, CLONE_NEWUTS, { AS_EVER, AS_EVER, AS_EVER, AS_EVER, EPERM } },
+	{ clone_with, 0, { AS_EVER, AS_EVER, AS_EVER, AS_EVER, AS_EVER } },
+	{ call, SYS_setns, { AS_EVER, AS_EVER, AS_EVER, AS_EVER, EPERM } },
+	{ open_with, O_TMPFILE | O_RDWR, { AS_EVER, AS_EVER, EOPNOTSUPP, EOPNOTSUPP, AS_EVER } },
+	{ open_with, O_DIRECTORY, { AS_EVER, AS_EVER, AS_EVER, AS_EVER, AS_EVER } },
+	{ lock_with, F_OFD_SETLK, { AS_EVER, AS_EVER, AS_EVER, AS_EVER, AS_EVER } },
+	{ rename_with, RENAME_NOREPLACE, { AS_EVER, AS_EVER, AS_EVER, EINVAL, AS_EVER } },
+	{ link_with, AT_EMPTY_PATH, { AS_EVER, AS_EVER, AS_EVER, ENOENT, AS_EVER } },
+	{ link_with, 0, { AS_EVER, AS_EVER, AS_EVER, AS_EVER, AS_EVER } },
 };
 
 struct asked {
