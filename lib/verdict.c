@@ -39,6 +39,7 @@
 
 #include "verdict.h"
 
+#include "filesystem.h"
 #include "pidfile.h"
 #include "process.h"
 #include "record.h"
@@ -55,39 +56,6 @@
 
 /* A name that changes its kind this often while we look is being played with. */
 #define LOOKS 16
-
-/* File systems with users on other machines, or in another program's hands (statfs(2)). */
-static bool is_network(int fd)
-{
-	static const unsigned long types[] = {
-		0x65735546, /* FUSE, virtiofs */
-		0x6969,     /* NFS */
-		0xff534d42, /* CIFS */
-		0xfe534d42, /* SMB 2 */
-		0x517b,     /* SMB */
-		0x01021997, /* 9P */
-		0x00c36400, /* Ceph */
-		0x5346414f, /* AFS */
-		0x6b414653, /* kAFS */
-		0x73757245, /* Coda */
-		0x01161970, /* GFS2 */
-		0x7461636f, /* OCFS2 */
-		0x0bd00bd0, /* Lustre */
-		0x47504653, /* GPFS */
-		0x19830326, /* BeeGFS */
-		0x20030528, /* OrangeFS */
-		0x786f4256, /* VirtualBox shared folders */
-		0xbacbacbc, /* VMware shared folders */
-	};
-	unsigned long type = 0;
-
-	if (sys_fstatfs_type(fd, &type) < 0)
-		return true; /* cannot tell */
-	for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++)
-		if (types[i] == type)
-			return true;
-	return false;
-}
 
 /* What a file says. */
 struct statement {
@@ -138,7 +106,7 @@ static int judge_locked(const struct statement *says)
 /* The process that is recorded is not of this boot, or there is none. */
 static int judge_gone(const struct judge *judge, int fd)
 {
-	return !judge->cluster_locks && is_network(fd) ? VERDICT_BUSY : VERDICT_STALE;
+	return !judge->cluster_locks && filesystem_is_network(fd) ? VERDICT_BUSY : VERDICT_STALE;
 }
 
 static int judge_ours(const struct judge *judge, int fd, const struct statement *says)
