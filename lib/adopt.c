@@ -30,7 +30,7 @@
 /* Is there a lock file that a parent held, and meant for us? */
 static bool has_inherited(const struct lockfile_pid *lock)
 {
-	return pidfile_exists(&lock->file) && lock->file.descriptor.is_shared;
+	return pidfile_exists(&lock->file) && lock->file.descriptor.is_kept;
 }
 
 /* Makes the candidate the lock file. */

@@ -211,7 +211,7 @@ void lock_share(struct lockfile_pid *lock)
 {
 	/* not before: of a candidate a child must keep no copy */
 	if (lock->file.inheritable)
-		process_share(&lock->file.descriptor);
+		fd_keep_in_child(&lock->file.descriptor);
 }
 
 int lock_acquire_in(struct lockfile_pid *lock, int dirfd, struct awaited *ret_holder)

@@ -19,6 +19,7 @@
 
 #include "pidfile.h"
 
+#include "filesystem.h"
 #include "path.h"
 #include "proc.h"
 #include "sys.h"
@@ -85,20 +86,36 @@ static bool is_ours(const struct descriptor *descriptor)
 	return pidfile_has_fd(pidfile_of(descriptor));
 }
 
+/*
+ * To close a file on a network or FUSE file system may take forever (process.h).  A
+ * handle asks once: each time would be one system call more for each lock.
+ */
+static void learn_file_system(struct pidfile *file)
+{
+	if (file->dev != file->local_dev && !filesystem_is_network(file->descriptor.fd))
+		file->local_dev = file->dev;
+	file->descriptor.may_hang = file->dev != file->local_dev;
+}
+
 static int open_listed(struct pidfile *file, int dirfd, const char *name, int flags, mode_t mode)
 {
-	uint64_t nonce = process_nonce();
+	uint64_t nonce = process_nonce(), pass = gate_enter();
 	int fd, r;
 
-	process_lock_list();
 	fd = r = sys_openat(dirfd, name, flags | O_RDWR, mode);
 	if (fd >= 0) {
-		*file = (struct pidfile){ .descriptor.is_ours = is_ours, .nonce = nonce };
+		*file = (struct pidfile){
+			.descriptor = { .is_ours = is_ours, .may_hang = true },
+			.nonce = nonce,
+			.local_dev = file->local_dev,
+		};
 		file->can_seek = sys_lseek(fd, offset_of(file), SEEK_SET) == offset_of(file);
-		process_enter(&file->descriptor, fd);
+		fd_track(&file->descriptor, fd);
 		r = is_stream(fd) ? -EMFILE : identify(file);
 	}
-	process_unlock_list();
+	gate_leave(pass);
+	if (r == 0)
+		learn_file_system(file);
 	return r < 0 ? r : 0;
 }
 
@@ -294,7 +311,7 @@ bool pidfile_recover(struct pidfile *file)
 
 bool pidfile_is_of_process(const struct pidfile *file)
 {
-	return process_entered(&file->descriptor);
+	return fd_is_of_process(&file->descriptor);
 }
 
 static bool has_nonce(const struct descriptor *descriptor, const void *nonce)
@@ -305,7 +322,7 @@ static bool has_nonce(const struct descriptor *descriptor, const void *nonce)
 
 bool pidfile_find_nonce(uint64_t nonce)
 {
-	return process_finds(has_nonce, &nonce);
+	return fd_any(has_nonce, &nonce);
 }
 
 static bool has_inode(const struct descriptor *descriptor, const void *inode)
@@ -320,7 +337,7 @@ bool pidfile_find_inode(dev_t dev, ino_t ino)
 {
 	struct stat st = { .st_dev = dev, .st_ino = ino };
 
-	return process_finds(has_inode, &st);
+	return fd_any(has_inode, &st);
 }
 
 void pidfile_drop(struct pidfile *file)
@@ -331,15 +348,16 @@ void pidfile_drop(struct pidfile *file)
 
 void pidfile_close(struct pidfile *file, bool has_fd)
 {
-	process_leave(&file->descriptor, has_fd);
+	fd_untrack(&file->descriptor, has_fd);
 }
 
 void pidfile_move(struct pidfile *to, struct pidfile *from)
 {
-	process_lock_list();
+	uint64_t pass = gate_enter();
+
 	*to = *from;
-	process_move(&to->descriptor, &from->descriptor);
-	process_unlock_list();
+	fd_move(&to->descriptor, &from->descriptor);
+	gate_leave(pass);
 }
 
 void pidfile_empty(const struct pidfile *file)

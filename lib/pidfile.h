@@ -20,6 +20,7 @@ struct pidfile {
 	uint64_t nonce;     /* in its attribute, */
 	bool has_attribute; /* where the file system has such */
 	bool can_seek;      /* the offset is the mark of our descriptor */
+	dev_t local_dev;    /* a file system that is known to be none of a network; or 0 */
 };
 
 #define PIDFILE_NONE                          \

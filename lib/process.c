@@ -1,17 +1,46 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A child of fork(2) has copies of its parent's descriptors, and the kernel
- * lock on a file lives as long as any copy.  So a handler for forks closes the
- * child's copies at once, those apart that it is to keep.  There are ways to make
- * a process that call no such handlers (clone(2), _Fork(3)), and a child may even
- * have its parent's PID, in a PID namespace of its own.  Therefore what this process
- * knows of itself is on a page that the kernel wipes in every child (MADV_WIPEONFORK,
- * Linux 4.14), and each descriptor remembers the generation of the process that
- * entered it.
+ * Descriptors and fork(2)
+ * -----------------------
+ * A child of fork(2) has copies of its parent's descriptors, and the kernel lock on
+ * a file lives until the last copy is closed.  So a fork handler closes the child's
+ * copies immediately, except those that it is to keep.
  *
- * A signal handler that interrupts this library must not fork: the list may be
- * locked (POSIX.1-2024 took fork() off the list of async-signal-safe functions
- * for the sake of such handlers).
+ * Three things happen in the prepare handler, in this order:
+ * 1. All signals are blocked until the parent's or the child's handler has run.  A
+ *    signal handler that interrupted fork() in between and called the library would
+ *    wait for a lock that its own thread holds.
+ * 2. The gate closes: no call enters any more, and fork() waits until those that
+ *    are inside have left.  None of them may wait for the forking thread.
+ * 3. The mutex of the list is acquired, so that the child gets a consistent list.
+ *
+ * A call on a file system that does not answer stays inside.  fork() waits 100 ms for
+ * it and then goes on; it does not wait for that call again.  The child then may
+ * have a copy of a descriptor that it does not know.  This is harmless:
+ * - A lock file, or a prepared one: its record names the parent, so it is stale when
+ *   the parent is dead, whoever has a copy (classification).  The same holds for
+ *   PATH.takeover.  While the parent lives, the copy changes nothing.
+ * - The FIFO of the wait queue: its name stays behind, and a releaser wakes nobody
+ *   with it, as long as the child lives and does not execute a program.
+ * - A directory, or a file that is only looked at: it has no kernel lock.
+ *
+ * The child's handler must not wait for a server either.  close(2) of a regular file
+ * on a network or FUSE file system does (it flushes), so the child's copies of these
+ * stay open, which is the first case above.
+ *
+ * The thread that forks passes the gate and the list freely from its prepare handler
+ * to the end of the parent's or child's: fork handlers that were registered before
+ * this library was loaded (by dlopen(3)) run in between, and may call it.  Such a
+ * handler must not wait for a lock that another thread holds while that one calls the
+ * library: that thread waits for the end of the fork.
+ *
+ * Who this process is
+ * -------------------
+ * There are ways to make a process that call no fork handlers (clone(2), _Fork(3)),
+ * and a child may even have its parent's PID, in a PID namespace of its own.
+ * Therefore what this process knows of itself is on a page that the kernel wipes in
+ * every child (MADV_WIPEONFORK, Linux 4.14), and each descriptor remembers the
+ * generation of the process that tracked it.
  */
 #include <config.h>
 
@@ -21,6 +50,8 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
 #include <string.h>
 #include <time.h>
 
@@ -31,23 +62,127 @@ struct identity {
 	struct owner owner; /* if its PID is that */
 };
 
-static struct {
-	int fork_error;
-	pthread_mutex_t mutex;
-	struct identity *identity; /* on the wiped page, */
-	bool wiped;                /* if the kernel can do that */
-	uint64_t generations;      /* so many were drawn up to now */
-	struct descriptor *descriptors;
-} process = { .mutex = PTHREAD_MUTEX_INITIALIZER };
+/* fork() waits this long for calls that are inside the gate, */
+#define GATE_WAIT_NS (100 * INT64_C(1000000))
+/* and looks this often whether they have left. */
+#define GATE_PAUSE_NS (50 * 1000L)
 
-void process_lock_list(void)
+static struct {
+	/* what pthread_atfork(3) returned */
+	int fork_error;
+
+	/* held by the thread that forks, and for an instant by a call that enters */
+	pthread_mutex_t gate;
+	/* the thread that forks, by pthread_self(3); 0: none */
+	_Atomic uintptr_t forker;
+	/* its signal mask */
+	sigset_t forker_mask;
+
+	/* guards all that follows */
+	pthread_mutex_t mutex;
+	/* so many calls are inside, not counting those that fork() gave up waiting for */
+	unsigned int inside;
+	/* the pass of those that are counted */
+	uint64_t pass;
+	/* on a page that is wiped in children, */
+	struct identity *identity;
+	/* if the kernel can do that */
+	bool wiped;
+	/* so many generations were drawn up to now */
+	uint64_t generations;
+	struct descriptor *descriptors;
+} process = {
+	.gate = PTHREAD_MUTEX_INITIALIZER,
+	.mutex = PTHREAD_MUTEX_INITIALIZER,
+	.pass = 1,
+};
+
+/* The pass of the thread that forks, which is not counted. */
+#define FORKER_PASS 0
+
+static bool is_forker(void)
 {
-	pthread_mutex_lock(&process.mutex);
+	return process.forker == (uintptr_t)pthread_self();
 }
 
-void process_unlock_list(void)
+static void lock_list(void)
 {
+	if (!is_forker())
+		pthread_mutex_lock(&process.mutex);
+}
+
+static void unlock_list(void)
+{
+	if (!is_forker())
+		pthread_mutex_unlock(&process.mutex);
+}
+
+uint64_t gate_enter(void)
+{
+	uint64_t pass;
+
+	if (is_forker())
+		return FORKER_PASS;
+	pthread_mutex_lock(&process.gate);
+	pthread_mutex_lock(&process.mutex);
+	process.inside++;
+	pass = process.pass;
 	pthread_mutex_unlock(&process.mutex);
+	pthread_mutex_unlock(&process.gate);
+	return pass;
+}
+
+/* Without the gate's mutex, which the thread that waits for us holds. */
+void gate_leave(uint64_t pass)
+{
+	if (pass == FORKER_PASS)
+		return;
+	pthread_mutex_lock(&process.mutex);
+	if (pass == process.pass)
+		process.inside--;
+	pthread_mutex_unlock(&process.mutex);
+}
+
+/* Returns with the list locked, and nobody inside whom fork() would still wait for. */
+static void wait_for_calls(void)
+{
+	int64_t end = sys_clock_ns(CLOCK_MONOTONIC) + GATE_WAIT_NS;
+	int cancel_state;
+
+	/* fork(2) is no cancellation point, and sleeping is one */
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel_state);
+	pthread_mutex_lock(&process.mutex);
+	while (process.inside > 0 && sys_clock_ns(CLOCK_MONOTONIC) < end) {
+		pthread_mutex_unlock(&process.mutex);
+		sys_sleep_ns(GATE_PAUSE_NS);
+		pthread_mutex_lock(&process.mutex);
+	}
+	if (process.inside > 0) {
+		process.inside = 0;
+		process.pass++;
+	}
+	pthread_setcancelstate(cancel_state, &cancel_state);
+}
+
+static void prepare_fork(void)
+{
+	sigset_t mask;
+
+	sys_block_signals(&mask);
+	pthread_mutex_lock(&process.gate);
+	wait_for_calls();
+	process.forker_mask = mask;
+	process.forker = (uintptr_t)pthread_self();
+}
+
+static void finish_fork(void)
+{
+	sigset_t mask = process.forker_mask;
+
+	process.forker = 0;
+	pthread_mutex_unlock(&process.mutex);
+	pthread_mutex_unlock(&process.gate);
+	sys_restore_signals(&mask);
 }
 
 static void remove_from_list(struct descriptor *descriptor)
@@ -58,39 +193,51 @@ static void remove_from_list(struct descriptor *descriptor)
 	descriptor->fd = -1;
 }
 
-/* In the child, which has one thread: async-signal-safe calls only. */
-static void forget_all(void)
+static void close_copy(struct descriptor *descriptor)
 {
-	if (process.identity)
-		memset(process.identity, 0, sizeof(*process.identity));
-	for (struct descriptor *d = process.descriptors, *next; d; d = next) {
-		next = d->next;
-		if (d->is_shared)
-			continue;
-		if (!d->is_ours || d->is_ours(d))
-			sys_close(d->fd);
-		remove_from_list(d);
-	}
-	process_unlock_list();
+	if (!descriptor->may_hang && (!descriptor->is_ours || descriptor->is_ours(descriptor)))
+		sys_close(descriptor->fd);
+	remove_from_list(descriptor);
 }
 
 /*
- * When the library is loaded, so that no fork finds the list locked, and nobody
+ * In the child, which has one thread: async-signal-safe calls only.  A handler that
+ * ran before ours may have locked something already, in the name of this process,
+ * which can be told where the page was wiped.
+ */
+static void forget_parent(void)
+{
+	struct identity *identity = process.identity;
+	uint64_t ours = identity && process.wiped ? identity->generation : 0;
+
+	if (identity && ours == 0)
+		memset(identity, 0, sizeof(*identity));
+	for (struct descriptor *d = process.descriptors, *next; d; d = next) {
+		next = d->next;
+		if (!d->is_kept && (ours == 0 || d->generation != ours))
+			close_copy(d);
+	}
+	finish_fork();
+}
+
+/*
+ * When the library is loaded, so that no fork finds a mutex locked, and nobody
  * there to unlock it in the child.
  */
 __attribute__((constructor)) static void handle_forks(void)
 {
-	process.fork_error = pthread_atfork(process_lock_list, process_unlock_list, forget_all);
+	process.fork_error = pthread_atfork(prepare_fork, finish_fork, forget_parent);
 }
 
 int process_init(void)
 {
 	if (process.fork_error != 0)
 		return -process.fork_error;
-	process_lock_list();
+	lock_list();
+	/* it waits for nothing that fork(2) itself would not wait for */
 	if (!process.identity)
 		process.identity = sys_map_wiped(sizeof(*process.identity), &process.wiped);
-	process_unlock_list();
+	unlock_list();
 	return process.identity ? 0 : -ENOMEM;
 }
 
@@ -105,7 +252,7 @@ static uint64_t seed(void)
 	return random;
 }
 
-/* With the list locked. */
+/* The caller holds the mutex of the list. */
 static struct identity *identity(void)
 {
 	struct identity *identity = process.identity;
@@ -120,22 +267,34 @@ static struct identity *identity(void)
 	return identity;
 }
 
+/* Whether who we are was looked up already. */
+static bool knows_self(struct owner *ret)
+{
+	const struct identity *self;
+	bool known;
+
+	lock_list();
+	self = identity();
+	known = self->owner.pid == self->pid;
+	*ret = self->owner;
+	unlock_list();
+	return known;
+}
+
 int process_self(struct owner *ret)
 {
-	struct identity *self;
-	struct owner owner;
-	int r = 0;
+	int r;
 
-	process_lock_list();
-	self = identity();
-	if (self->owner.pid != self->pid) {
-		r = owner_self(&owner);
-		if (r == 0)
-			self->owner = owner;
-	}
-	*ret = self->owner;
-	process_unlock_list();
-	return r;
+	if (knows_self(ret))
+		return 0;
+	/* it reads /proc, so no mutex is held; two threads may do it at the same time */
+	r = owner_self(ret);
+	if (r < 0)
+		return r;
+	lock_list();
+	identity()->owner = *ret;
+	unlock_list();
+	return 0;
 }
 
 /* SplitMix64 (Steele, Lea, Flood 2014): a bijection of a counter, seeded anew in each process. */
@@ -143,9 +302,9 @@ uint64_t process_nonce(void)
 {
 	uint64_t z;
 
-	process_lock_list();
+	lock_list();
 	z = identity()->random += 0x9e3779b97f4a7c15;
-	process_unlock_list();
+	unlock_list();
 	z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9;
 	z = (z ^ z >> 27) * 0x94d049bb133111eb;
 	return z ^ z >> 31;
@@ -160,60 +319,69 @@ static void add_to_list(struct descriptor *descriptor)
 	process.descriptors = descriptor;
 }
 
-void process_enter(struct descriptor *descriptor, int fd)
+void fd_track(struct descriptor *descriptor, int fd)
 {
+	lock_list();
 	descriptor->fd = fd;
-	descriptor->is_shared = false;
+	descriptor->is_kept = false;
 	descriptor->generation = identity()->generation;
 	add_to_list(descriptor);
+	unlock_list();
 }
 
-void process_move(struct descriptor *to, struct descriptor *from)
+void fd_move(struct descriptor *to, struct descriptor *from)
 {
+	lock_list();
 	*to = *from;
 	remove_from_list(from);
 	add_to_list(to);
+	unlock_list();
 }
 
-void process_share(struct descriptor *descriptor)
+void fd_keep_in_child(struct descriptor *descriptor)
 {
-	process_lock_list();
-	descriptor->is_shared = true;
-	process_unlock_list();
+	lock_list();
+	descriptor->is_kept = true;
+	unlock_list();
 }
 
-void process_leave(struct descriptor *descriptor, bool is_ours)
+void fd_untrack(struct descriptor *descriptor, bool close)
 {
-	process_lock_list();
-	if (is_ours)
-		sys_close(descriptor->fd);
+	int fd = descriptor->fd;
+	uint64_t pass = gate_enter();
+
+	/* first the list: the number may be another file's as soon as it is closed */
+	lock_list();
 	remove_from_list(descriptor);
-	process_unlock_list();
+	unlock_list();
+	if (close)
+		sys_close(fd);
+	gate_leave(pass);
 }
 
-void process_close(struct descriptor *descriptor)
+void fd_close(struct descriptor *descriptor)
 {
 	if (descriptor->fd >= 0)
-		process_leave(descriptor, true);
+		fd_untrack(descriptor, true);
 }
 
-bool process_entered(const struct descriptor *descriptor)
+bool fd_is_of_process(const struct descriptor *descriptor)
 {
-	bool entered;
+	bool is_of_process;
 
-	process_lock_list();
-	entered = descriptor->fd >= 0 && descriptor->generation == identity()->generation;
-	process_unlock_list();
-	return entered;
+	lock_list();
+	is_of_process = descriptor->fd >= 0 && descriptor->generation == identity()->generation;
+	unlock_list();
+	return is_of_process;
 }
 
-bool process_finds(bool (*matches)(const struct descriptor *, const void *), const void *what)
+bool fd_any(bool (*matches)(const struct descriptor *, const void *), const void *what)
 {
 	bool found = false;
 
-	process_lock_list();
+	lock_list();
 	for (const struct descriptor *d = process.descriptors; d && !found; d = d->next)
 		found = d->generation == identity()->generation && matches(d, what);
-	process_unlock_list();
+	unlock_list();
 	return found;
 }

@@ -21,12 +21,32 @@ int process_self(struct owner *ret);
 /* A random number that no other acquisition has, of whatever process. */
 uint64_t process_nonce(void);
 
+/*
+ * The fork gate.  A call is inside the gate while it has a descriptor that a
+ * forked child must not inherit and that is not on the list below: between open
+ * and fd_track(), between fd_untrack() and close, and while it holds a kernel
+ * lock through a descriptor that it never tracks.  fork() waits until nobody is
+ * inside, but only for 100 ms: a call on a file system that does not answer may
+ * stay inside forever (process.c says why that is harmless).  Calls that arrive
+ * while another thread forks wait until the fork is done.
+ *
+ * gate_enter() returns the pass to leave with.  Passes do not nest.
+ */
+uint64_t gate_enter(void);
+void gate_leave(uint64_t pass);
+
 /* A descriptor that outlives the call that opened it. */
 struct descriptor {
-	int fd;                                     /* -1: there is none */
-	bool (*is_ours)(const struct descriptor *); /* NULL: it surely is */
-	bool is_shared;                             /* children of fork(2) keep theirs */
-	uint64_t generation; /* of the process that entered it, see process.c */
+	/* the number; -1: there is none */
+	int fd;
+	/* whether the number is still that of our file; NULL: it is for certain */
+	bool (*is_ours)(const struct descriptor *);
+	/* a child of fork(2) keeps its copy open */
+	bool is_kept;
+	/* close(2) may wait for a server: the child of a fork(2) leaves its copy open */
+	bool may_hang;
+	/* of the process that tracks it, see process.c */
+	uint64_t generation;
 	struct descriptor *next, **link;
 };
 
@@ -36,28 +56,30 @@ struct descriptor {
 	}
 
 /*
- * The list of our descriptors.  One is opened and entered, and removed and
- * closed, with the list locked: a fork by another thread finds it either in the
- * list or not yet, or no longer, open.
+ * The list of the descriptors that a forked child closes.  Its mutex is held for
+ * changes of the list and never during a system call on a file.
+ *
+ * fd_track() puts a descriptor on the list; the caller is inside the gate.  It sets
+ * fd and generation and clears is_kept; all other members are the caller's.
  */
-void process_lock_list(void);
-void process_unlock_list(void);
-void process_enter(struct descriptor *descriptor, int fd);
+void fd_track(struct descriptor *descriptor, int fd);
 
-/* With the list locked: *to takes the place of *from, which becomes none. */
-void process_move(struct descriptor *to, struct descriptor *from);
+/* *to takes the place of *from, which becomes none.  The caller is inside the gate. */
+void fd_move(struct descriptor *to, struct descriptor *from);
 
-/* From now on a fork does not close it in the child. */
-void process_share(struct descriptor *descriptor);
+/* From now on a forked child keeps its copy open. */
+void fd_keep_in_child(struct descriptor *descriptor);
 
-/* Removes it, and closes it if it is surely ours, or only if there is one at all. */
-void process_leave(struct descriptor *descriptor, bool is_ours);
-void process_close(struct descriptor *descriptor);
+/* Takes it off the list, and closes it if @close. */
+void fd_untrack(struct descriptor *descriptor, bool close);
 
-/* Did this process enter it, and not one that it was forked from? */
-bool process_entered(const struct descriptor *descriptor);
+/* The same with @close, if there is one at all. */
+void fd_close(struct descriptor *descriptor);
 
-/* Is there one of this process that matches? */
-bool process_finds(bool (*matches)(const struct descriptor *, const void *), const void *what);
+/* Whether there is one, and this process tracked it, and not a parent. */
+bool fd_is_of_process(const struct descriptor *descriptor);
+
+/* Whether one that this process tracked matches. */
+bool fd_any(bool (*matches)(const struct descriptor *, const void *), const void *what);
 
 #endif

@@ -171,7 +171,7 @@ static int enter(struct descriptor *descriptor, int fd)
 {
 	if (fd < 0)
 		return fd;
-	process_enter(descriptor, fd);
+	fd_track(descriptor, fd);
 	return 0;
 }
 
@@ -181,7 +181,7 @@ static int add_to_epoll(const struct queue *queue, const struct descriptor *desc
 	return sys_epoll_add(queue->epoll.fd, descriptor->fd, events);
 }
 
-/* With the list of descriptors locked, as is the next. */
+/* Inside the gate (process.h), as is the next. */
 static int take_stand(struct queue *queue, const struct path *path)
 {
 	int r = enter(&queue->dir, path_open_dir(path));
@@ -219,12 +219,12 @@ static void forget_past(const struct queue *queue)
 
 int queue_join(struct queue *queue, const struct path *path, bool with_timer)
 {
+	uint64_t pass = gate_enter();
 	int r;
 
 	*queue = (struct queue)QUEUE_NONE;
-	process_lock_list();
 	r = open_all(queue, path, with_timer);
-	process_unlock_list();
+	gate_leave(pass);
 	if (r < 0)
 		queue_leave(queue, path, false);
 	else
@@ -234,7 +234,7 @@ int queue_join(struct queue *queue, const struct path *path, bool with_timer)
 
 bool queue_is_joined(const struct queue *queue)
 {
-	return process_entered(&queue->epoll);
+	return fd_is_of_process(&queue->epoll);
 }
 
 bool queue_has_others(const struct queue *queue)
@@ -255,34 +255,35 @@ static bool has_exited(int pidfd)
  */
 static bool watch_holder(struct queue *queue, pid_t pid)
 {
+	uint64_t pass;
 	int r;
 
 	if (pid == queue->watched) {
 		if (queue->pidfd.fd >= 0 && has_exited(queue->pidfd.fd))
-			process_close(&queue->pidfd);
+			fd_close(&queue->pidfd);
 		return false;
 	}
-	process_close(&queue->pidfd);
+	fd_close(&queue->pidfd);
 	queue->watched = pid;
 	if (pid == 0)
 		return false;
-	process_lock_list();
+	pass = gate_enter();
 	r = enter(&queue->pidfd, sys_pidfd_open(pid));
-	process_unlock_list();
+	gate_leave(pass);
 	if (r == 0 && !has_exited(queue->pidfd.fd)) {
 		/* once: where a child by clone(2) has a copy our close does not end the events */
 		r = add_to_epoll(queue, &queue->pidfd, EPOLLIN | EPOLLET);
 		if (r < 0)
-			process_close(&queue->pidfd);
+			fd_close(&queue->pidfd);
 		return false;
 	}
-	process_close(&queue->pidfd);
+	fd_close(&queue->pidfd);
 	return r == 0 || r == -ESRCH;
 }
 
 static void unwatch_holder(struct queue *queue)
 {
-	process_close(&queue->pidfd);
+	fd_close(&queue->pidfd);
 	queue->watched = 0;
 }
 
@@ -379,8 +380,8 @@ static void leave_stand(struct queue *queue, const struct path *path, bool pass_
 		    (pass_on || queue->first))
 			write_byte(fd);
 	}
-	process_close(&queue->fifo);
-	process_close(&queue->dir);
+	fd_close(&queue->fifo);
+	fd_close(&queue->dir);
 	unwatch_holder(queue);
 	queue->first = false;
 }
@@ -397,14 +398,15 @@ static bool is_in_place(const struct queue *queue, const struct path *path, bool
 
 int queue_follow(struct queue *queue, const struct path *path, bool look)
 {
+	uint64_t pass;
 	int r;
 
 	if (is_in_place(queue, path, look))
 		return 0;
 	leave_stand(queue, path, true);
-	process_lock_list();
+	pass = gate_enter();
 	r = take_stand(queue, path);
-	process_unlock_list();
+	gate_leave(pass);
 	return r;
 }
 
@@ -454,11 +456,11 @@ bool queue_defers(struct queue *queue, const struct path *path)
 
 void queue_drop(struct queue *queue)
 {
-	process_close(&queue->pidfd);
-	process_close(&queue->timer);
-	process_close(&queue->fifo);
-	process_close(&queue->dir);
-	process_close(&queue->epoll);
+	fd_close(&queue->pidfd);
+	fd_close(&queue->timer);
+	fd_close(&queue->fifo);
+	fd_close(&queue->dir);
+	fd_close(&queue->epoll);
 }
 
 void queue_leave(struct queue *queue, const struct path *path, bool pass_on)
@@ -486,14 +488,15 @@ static bool wake_line(int dirfd, const char *name)
 bool queue_wake(int dirfd, const struct path *path)
 {
 	struct stat fifo;
+	uint64_t pass;
 	bool is_there;
 
 	/* to look costs less than to open what is not there, and a FIFO only is opened */
 	if (sys_fstatat(dirfd, path->queue, &fifo) < 0 || !S_ISFIFO(fifo.st_mode))
 		return false;
 	/* no fork may take a lock on it along */
-	process_lock_list();
+	pass = gate_enter();
 	is_there = wake_line(dirfd, path->queue);
-	process_unlock_list();
+	gate_leave(pass);
 	return is_there;
 }

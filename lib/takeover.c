@@ -106,15 +106,15 @@ static int clear_other(int dirfd, const char *name)
 /* PATH.takeover exists.  -EAGAIN: now it does not, or is another. */
 static int clear_leftover(int dirfd, const char *name)
 {
+	/* no fork may take a lock along */
+	uint64_t pass = gate_enter();
 	struct stat st;
 	int r;
 
-	/* no fork may take a lock along */
-	process_lock_list();
 	r = sys_fstatat(dirfd, name, &st);
 	if (r == 0)
 		r = S_ISREG(st.st_mode) ? clear_regular(dirfd, name) : clear_other(dirfd, name);
-	process_unlock_list();
+	gate_leave(pass);
 	switch (r) {
 	case 0:
 	case -ENOENT:

@@ -30,15 +30,15 @@ static struct rule rules[MAX_RULES];
 static int rule_count;
 static const char *calls[MAX_CALLS];
 static int call_count;
-static bool never_wipes; /* the kernel, memory in children */
-static bool in_hook;
+static bool never_wipes;      /* the kernel, memory in children */
+static __thread bool in_hook; /* calls of a hook are not steered; those of other threads are */
 
 #define NO_LIMIT SIZE_MAX
-static size_t limit = NO_LIMIT; /* of the present call, in bytes */
+static __thread size_t limit = NO_LIMIT; /* of the present call, in bytes */
 
 static const char *watched_name;
 static int watched_opens;
-static struct steer_call current_call;
+static __thread struct steer_call current_call;
 static const struct steer_clockwork *works;
 
 #define CLOCKS          2

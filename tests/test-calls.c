@@ -32,7 +32,9 @@ void __gcov_dump(void) __attribute__((weak));
 #define LINK "link link?"
 /* What a process does once: a seed for random numbers, */
 #define SEED "getrandom getpid"
-/* and what it learns of itself; the stat, of a pidfd, since Linux 6.9. */
+/* what a handle asks once, about the file system, */
+#define ASK "statfs"
+/* and what a process learns of itself; the stat, of a pidfd, since Linux 6.9. */
 #define SELF                                                                \
 	"getpid readlink readlink readlink getpid getpid open pread close " \
 	"pidfd_open statfs stat? close open pread close"
@@ -88,7 +90,7 @@ static const struct {
 	const char *what, *calls;
 } steps[] = {
 	{ "new", "madvise madvise getrandom? getcwd" },
-	{ "the first trylock", SEED " " MAKE " " SELF " " FILL " " LINK },
+	{ "the first trylock", SEED " " MAKE " " ASK " " SELF " " FILL " " LINK },
 	{ "the first unlock", RELEASE },
 	{ "the second trylock", MAKE " " FILL " " LINK },
 	{ "the second unlock", RELEASE },
@@ -227,8 +229,8 @@ TEST(a_wait_of_10_seconds_sleeps_and_makes_these_calls)
 #define TWICE_FIVE                                           \
 	"sigaction sigaction sigaction sigaction sigaction " \
 	"sigaction sigaction sigaction sigaction sigaction"
-#define RUN_BEGINS                                                                    \
-	TOOL_BEGINS " " TWICE_FIVE " ioctl " SEED " " MAKE " " SELF " " FILL " " LINK \
+#define RUN_BEGINS                                                                            \
+	TOOL_BEGINS " " TWICE_FIVE " ioctl " SEED " " MAKE " " ASK " " SELF " " FILL " " LINK \
 		    " sigprocmask sigaction sigaction sigaction sigaction sigaction sigaction"
 
 /* Without those of the loader, and of the command. */

@@ -11,10 +11,12 @@
 #include "process.h"
 #include "steer.h"
 #include "sys.h"
+#include "world.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <lockfile-pid.h>
+#include <poll.h>
 #include <pthread.h>
 #include <sched.h>
 #include <semaphore.h>
@@ -26,6 +28,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #define FILE_NAME "x.pid"
@@ -127,7 +130,7 @@ TEST(where_memory_cannot_be_wiped_the_handler_tells_a_child_of_the_same_pid)
 	steer_result("sys_getpid", EVERY, getpid());
 	ck_assert_int_eq(process_init(), 0);
 	ck_assert_int_eq(pidfile_make_named(&file, AT_FDCWD, FILE_NAME, 0644, true), 0);
-	process_share(&file.descriptor);
+	fd_keep_in_child(&file.descriptor);
 	ck_assert(pidfile_is_of_process(&file));
 	child = fork();
 	if (child == 0)
@@ -242,9 +245,7 @@ TEST(fork_closes_the_files_in_the_child)
 static void enter_other(struct descriptor *descriptor)
 {
 	ck_assert_int_eq(process_init(), 0);
-	process_lock_list();
-	process_enter(descriptor, open("/dev/null", O_RDONLY | O_CLOEXEC));
-	process_unlock_list();
+	fd_track(descriptor, open("/dev/null", O_RDONLY | O_CLOEXEC));
 	ck_assert_int_ge(descriptor->fd, 0);
 }
 
@@ -260,8 +261,8 @@ TEST(fork_closes_other_descriptors_in_the_child)
 		_exit(other.fd != -1 || count_descriptors() != before);
 	ck_assert_int_ge(pid, 0);
 	ck_assert_int_eq(exit_status(pid), 0);
-	ck_assert(process_entered(&other));
-	process_close(&other);
+	ck_assert(fd_is_of_process(&other));
+	fd_close(&other);
 	ck_assert_int_eq(count_descriptors(), before);
 }
 
@@ -274,7 +275,7 @@ TEST(other_descriptors_are_not_compared_with_files)
 	ck_assert_int_eq(fstat(other.fd, &st), 0);
 	ck_assert(!pidfile_find_inode(st.st_dev, st.st_ino));
 	ck_assert(!pidfile_find_nonce(0));
-	process_close(&other);
+	fd_close(&other);
 }
 
 struct expectation {
@@ -385,10 +386,10 @@ TEST(fork_leaves_a_shared_file_open_in_children)
 	struct pidfile kept, closed;
 
 	make(&kept);
-	process_share(&kept.descriptor);
+	fd_keep_in_child(&kept.descriptor);
 	ck_assert_int_eq(rename(FILE_NAME, "kept.pid"), 0);
 	make(&closed);
-	process_share(&closed.descriptor);
+	fd_keep_in_child(&closed.descriptor);
 	end(&closed);
 	make(&closed);
 	copies.kept = &kept;
@@ -412,12 +413,12 @@ TEST_EACH(fork_follows_a_file_that_was_moved, moments)
 	make(&first);
 	ck_assert_int_eq(rename(FILE_NAME, "kept.pid"), 0);
 	if (moments[_i])
-		process_share(&first.descriptor);
+		fd_keep_in_child(&first.descriptor);
 	make(&second);
 	pidfile_move(&kept, &first);
 	pidfile_move(&closed, &second);
 	if (!moments[_i])
-		process_share(&kept.descriptor);
+		fd_keep_in_child(&kept.descriptor);
 	ck_assert(!pidfile_exists(&first) && !pidfile_exists(&second));
 	copies.kept = &kept;
 	copies.closed = &closed;
@@ -483,12 +484,14 @@ static bool forker_sleeps(void)
 	return state && state[2] == 'S';
 }
 
-/* Until it is done, or waits for us to leave the list of files alone. */
+/* Until it is done, or waits for us to leave the gate. */
 static void let_fork(void *unused)
 {
 	int wanted = forker.done + 1;
 
 	(void)unused;
+	if (syscall(SYS_gettid) == forker.tid)
+		return; /* what the fork handler calls */
 	if (forker.begun != forker.done || wanted > FORKS)
 		return; /* it waits for us already */
 	sem_post(&forker.wanted);
@@ -685,6 +688,412 @@ TEST_EACH(fork_by_another_thread_takes_no_candidate_to_adopt_along, adoptions)
 	lockfile_pid_free(adoption.lock);
 }
 
+/* A call of another thread that stays inside the gate until it is told to go on. */
+
+static struct {
+	pthread_t thread;
+	sem_t inside, go_on;
+	struct pidfile file;
+	int result;
+} stuck;
+
+static void stay_inside(void *unused)
+{
+	(void)unused;
+	sem_post(&stuck.inside);
+	while (sem_wait(&stuck.go_on) < 0)
+		;
+}
+
+static void *make_and_get_stuck(void *unused)
+{
+	(void)unused;
+	stuck.result = pidfile_make_named(&stuck.file, AT_FDCWD, "stuck.pid", 0644, false);
+	return NULL;
+}
+
+/* In the call of this name, the nth of those that make the file. */
+static void get_stuck(const char *call, int nth)
+{
+	stuck.file = (struct pidfile)PIDFILE_NONE;
+	ck_assert_int_eq(process_init(), 0);
+	ck_assert_int_eq(sem_init(&stuck.inside, 0, 0), 0);
+	ck_assert_int_eq(sem_init(&stuck.go_on, 0, 0), 0);
+	steer_reset();
+	steer_before(call, nth, stay_inside, NULL);
+	ck_assert_int_eq(pthread_create(&stuck.thread, NULL, make_and_get_stuck, NULL), 0);
+	while (sem_wait(&stuck.inside) < 0)
+		;
+}
+
+static void go_on(void)
+{
+	sem_post(&stuck.go_on);
+	ck_assert_int_eq(pthread_join(stuck.thread, NULL), 0);
+	ck_assert_int_eq(stuck.result, 0);
+	pidfile_drop(&stuck.file);
+	ck_assert_int_eq(unlink("stuck.pid"), 0);
+}
+
+/* How often did fork() look whether the calls have left? */
+static int pauses_of_fork(void (*work)(void))
+{
+	int before = steer_count("sys_sleep_ns");
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		work();
+		_exit(0);
+	}
+	ck_assert_int_eq(exit_status(pid), 0);
+	return steer_count("sys_sleep_ns") - before;
+}
+
+static void do_nothing(void)
+{
+}
+
+static void use_a_file(void)
+{
+	struct pidfile file = PIDFILE_NONE;
+
+	if (pidfile_make_named(&file, AT_FDCWD, "child.pid", 0644, false) != 0)
+		_exit(1);
+	pidfile_drop(&file);
+	if (unlink("child.pid") < 0)
+		_exit(2);
+}
+
+/* The first opens a file of /proc. */
+static const struct {
+	const char *call;
+	int nth;
+} stuck_calls[] = { { "sys_openat", 2 }, { "sys_lseek", 1 }, { "sys_fstat", 1 } };
+
+TEST_EACH(fork_does_not_wait_forever_for_a_call_that_does_not_return, stuck_calls)
+{
+	get_stuck(stuck_calls[_i].call, stuck_calls[_i].nth);
+	ck_assert_int_gt(pauses_of_fork(use_a_file), 0);
+	go_on();
+	steer_reset();
+}
+
+TEST(fork_does_not_wait_again_for_a_call_that_outlasted_it)
+{
+	get_stuck("sys_lseek", 1);
+	ck_assert_int_gt(pauses_of_fork(do_nothing), 0);
+	ck_assert_int_eq(pauses_of_fork(do_nothing), 0);
+	go_on();
+	ck_assert_int_eq(pauses_of_fork(do_nothing), 0);
+	/* it waits for the next that is stuck, though one was not counted when it left */
+	get_stuck("sys_lseek", 1);
+	ck_assert_int_gt(pauses_of_fork(do_nothing), 0);
+	go_on();
+	steer_reset();
+}
+
+TEST(another_file_can_be_used_while_a_call_does_not_return)
+{
+	get_stuck("sys_lseek", 1);
+	use_a_file();
+	ck_assert(!exists("child.pid"));
+	go_on();
+	steer_reset();
+}
+
+static void *fork_in_thread(void *ret_pid)
+{
+	pid_t pid = fork();
+
+	if (pid == 0)
+		_exit(0);
+	*(pid_t *)ret_pid = pid;
+	return NULL;
+}
+
+static void *fork_with_a_cancellation_request(void *ret_pid)
+{
+	pthread_cancel(pthread_self());
+	fork_in_thread(ret_pid);
+	pthread_testcancel();
+	return NULL;
+}
+
+TEST(fork_that_waits_is_no_cancellation_point)
+{
+	pthread_t thread;
+	pid_t pid = 0;
+	void *result;
+
+	SKIP_IF_CANCELLATION_IS_UNKNOWN();
+	get_stuck("sys_lseek", 1);
+	ck_assert_int_eq(pthread_create(&thread, NULL, fork_with_a_cancellation_request, &pid), 0);
+	ck_assert_int_eq(pthread_join(thread, &result), 0);
+	ck_assert_ptr_eq(result, PTHREAD_CANCELED);
+	ck_assert_int_gt(pid, 0);
+	ck_assert_int_eq(exit_status(pid), 0);
+	go_on();
+	steer_reset();
+}
+
+/*
+ * Handlers that were registered before the library's, as of a program that loads the
+ * library by dlopen(3): they run between its prepare handler and its others.
+ */
+static struct {
+	void (*prepare)(void);
+	void (*parent)(void);
+	void (*child)(void);
+} inside_fork;
+
+static void call(void (*handler)(void))
+{
+	if (handler)
+		handler();
+}
+
+static void prepare_inside(void)
+{
+	call(inside_fork.prepare);
+}
+
+static void parent_inside(void)
+{
+	call(inside_fork.parent);
+}
+
+static void child_inside(void)
+{
+	call(inside_fork.child);
+}
+
+__attribute__((constructor(101))) static void register_first(void)
+{
+	__real_pthread_atfork(prepare_inside, parent_inside, child_inside);
+}
+
+static struct lockfile_pid *early, *late;
+
+static void lock_early(void)
+{
+	ck_assert_int_eq(lockfile_pid_trylock(early), 0);
+}
+
+static void unlock_early(void)
+{
+	ck_assert_int_eq(lockfile_pid_unlock(early), 0);
+}
+
+static void lock_in_child(void)
+{
+	if (lockfile_pid_trylock(late) != 0)
+		_exit(10);
+}
+
+TEST(handler_that_runs_inside_the_fork_may_call_the_library)
+{
+	pid_t pid;
+
+	ck_assert_int_eq(lockfile_pid_new(&early, "early.pid"), 0);
+	ck_assert_int_eq(lockfile_pid_new(&late, "late.pid"), 0);
+	inside_fork.prepare = lock_early;
+	inside_fork.parent = unlock_early;
+	inside_fork.child = lock_in_child;
+	pid = fork();
+	memset(&inside_fork, 0, sizeof(inside_fork));
+	if (pid == 0) {
+		if (lockfile_pid_verify(early) != LOCKFILE_PID_ERR_ROGUE_DELETION)
+			_exit(11);
+		if (lockfile_pid_verify(late) != 0)
+			_exit(12);
+		_exit(lockfile_pid_unlock(late) == 0 ? 0 : 13);
+	}
+	ck_assert_int_eq(exit_status(pid), 0);
+	ck_assert(!exists("early.pid"));
+	lockfile_pid_free(early);
+	lockfile_pid_free(late);
+}
+
+/* The handler of a signal, as daemons have it. */
+static volatile sig_atomic_t handled;
+static volatile sig_atomic_t unlocked;
+
+static void unlock_on_signal(int signal)
+{
+	(void)signal;
+	handled++;
+	unlocked = lockfile_pid_unlock(early);
+}
+
+static void signal_inside(void)
+{
+	raise(SIGTERM);
+	if (handled)
+		_exit(20);
+}
+
+TEST(signal_handler_that_interrupts_fork_may_call_the_library)
+{
+	pid_t pid;
+
+	ck_assert_int_eq(lockfile_pid_new(&early, "early.pid"), 0);
+	ck_assert_int_eq(lockfile_pid_trylock(early), 0);
+	signal(SIGTERM, unlock_on_signal);
+	handled = 0;
+	unlocked = 1;
+	inside_fork.prepare = signal_inside;
+	inside_fork.child = signal_inside;
+	pid = fork();
+	memset(&inside_fork, 0, sizeof(inside_fork));
+	if (pid == 0)
+		_exit(handled == 1 && unlocked == LOCKFILE_PID_ERR_ROGUE_DELETION ? 0 : 21);
+	ck_assert_int_eq(exit_status(pid), 0);
+	ck_assert_int_eq(handled, 1);
+	ck_assert_int_eq(unlocked, 0);
+	signal(SIGTERM, SIG_DFL);
+	lockfile_pid_free(early);
+}
+
+/*
+ * One thread is stuck inside the gate, a second one forks and waits for it, a third
+ * one wants to enter.  For the second one time stands still.
+ */
+static struct {
+	atomic_int tid;
+	atomic_bool entered;
+} visitor;
+
+static void *visit(void *unused)
+{
+	(void)unused;
+	visitor.tid = (int)syscall(SYS_gettid);
+	gate_leave(gate_enter());
+	visitor.entered = true;
+	return NULL;
+}
+
+static int64_t no_time(int clock)
+{
+	(void)clock;
+	return 0;
+}
+
+static int sleep_for(long ns)
+{
+	struct timespec time = { .tv_nsec = ns };
+
+	return nanosleep(&time, NULL);
+}
+
+TEST(fork_by_a_thread_keeps_other_calls_out_of_the_gate)
+{
+	static const struct steer_clockwork clockwork = { no_time, sleep_for, poll, NULL };
+	pthread_t forking, visiting;
+	pid_t pid = 0;
+
+	get_stuck("sys_lseek", 1);
+	steer_clockwork(&clockwork);
+	ck_assert_int_eq(pthread_create(&forking, NULL, fork_in_thread, &pid), 0);
+	while (steer_count("sys_sleep_ns") == 0)
+		sched_yield();
+	ck_assert_int_eq(pthread_create(&visiting, NULL, visit, NULL), 0);
+	while (visitor.tid == 0)
+		sched_yield();
+	while (!visitor.entered && system_call_of(visitor.tid) != SYS_futex)
+		sched_yield();
+	ck_assert(!visitor.entered);
+	go_on();
+	ck_assert_int_eq(pthread_join(forking, NULL), 0);
+	ck_assert_int_eq(pthread_join(visiting, NULL), 0);
+	ck_assert(visitor.entered);
+	ck_assert_int_eq(exit_status(pid), 0);
+	steer_reset();
+}
+
+TEST(fork_leaves_a_file_open_whose_close_may_hang)
+{
+	struct pidfile file;
+	pid_t pid;
+	int fd;
+
+	make(&file);
+	fd = file.descriptor.fd;
+	file.descriptor.may_hang = true;
+	pid = fork();
+	if (pid == 0)
+		_exit(file.descriptor.fd == -1 && fcntl(fd, F_GETFD) >= 0 ? 0 : 1);
+	ck_assert_int_eq(exit_status(pid), 0);
+	end(&file);
+}
+
+static const struct {
+	unsigned long type;
+	bool may_hang;
+} kinds[] = { { 0xef53, false }, { 0x6969, true }, { 0x65735546, true } };
+
+TEST_EACH(close_may_hang_on_network_file_systems_only, kinds)
+{
+	struct pidfile file;
+
+	steer_reset();
+	steer_file_system(kinds[_i].type);
+	make(&file);
+	ck_assert_int_eq(file.descriptor.may_hang, kinds[_i].may_hang);
+	end(&file);
+	steer_reset();
+}
+
+TEST(the_file_system_of_a_handle_is_asked_for_once)
+{
+	struct lockfile_pid *lock;
+
+	ck_assert_int_eq(lockfile_pid_new(&lock, FILE_NAME), 0);
+	ck_assert_int_eq(lockfile_pid_trylock(lock), 0);
+	ck_assert_int_eq(lockfile_pid_unlock(lock), 0);
+	steer_reset();
+	ck_assert_int_eq(lockfile_pid_trylock(lock), 0);
+	ck_assert_int_eq(steer_count("sys_fstatfs_type"), 0);
+	ck_assert_int_eq(lockfile_pid_unlock(lock), 0);
+	steer_reset();
+	lockfile_pid_free(lock);
+}
+
+/* When the number of a closed descriptor is the program's already, another thread forks. */
+static void *fork_and_look(void *ret_status)
+{
+	pid_t pid = fork();
+
+	if (pid == 0)
+		_exit(fcntl(*(int *)ret_status, F_GETFD) < 0);
+	*(int *)ret_status = exit_status(pid);
+	return NULL;
+}
+
+static void reuse_and_fork(void *argument)
+{
+	int *number = argument, fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	pthread_t thread;
+
+	ck_assert_int_eq(fd, *number);
+	ck_assert_int_eq(pthread_create(&thread, NULL, fork_and_look, argument), 0);
+	ck_assert_int_eq(pthread_join(thread, NULL), 0);
+	close(fd);
+}
+
+TEST(fork_in_the_middle_of_a_close_closes_no_file_of_the_programs)
+{
+	struct descriptor other = DESCRIPTOR_NONE;
+	int number;
+
+	enter_other(&other);
+	number = other.fd;
+	steer_reset();
+	steer_after("sys_close", 1, reuse_and_fork, &number);
+	fd_close(&other);
+	steer_reset();
+	ck_assert_int_eq(number, 0);
+}
+
 /* Random numbers. */
 
 #define NUMBERS 200
@@ -806,15 +1215,13 @@ TEST_EACH(a_file_is_moved_from_any_place_in_the_list, orders)
 
 TEST(what_enters_is_not_shared)
 {
-	struct descriptor descriptor = { .fd = -1, .is_shared = true };
+	struct descriptor descriptor = { .fd = -1, .is_kept = true };
 	int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
 
 	ck_assert_int_eq(process_init(), 0);
-	process_lock_list();
-	process_enter(&descriptor, fd);
-	process_unlock_list();
-	ck_assert(!descriptor.is_shared);
-	process_close(&descriptor);
+	fd_track(&descriptor, fd);
+	ck_assert(!descriptor.is_kept);
+	fd_close(&descriptor);
 }
 
 TEST(a_failed_look_at_who_we_are_is_told_and_forgotten)
@@ -854,10 +1261,8 @@ TEST(what_is_no_file_has_neither_number_nor_inode)
 	int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
 
 	ck_assert_int_eq(process_init(), 0);
-	process_lock_list();
-	process_enter(&none.descriptor, fd);
-	process_unlock_list();
+	fd_track(&none.descriptor, fd);
 	ck_assert(!pidfile_find_nonce(3));
 	ck_assert(!pidfile_find_inode(1, 2));
-	process_close(&none.descriptor);
+	fd_close(&none.descriptor);
 }

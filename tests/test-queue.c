@@ -734,7 +734,7 @@ TEST(nobody_else_is_seen_without_a_line)
 	ck_assert(!queue_has_others(&queue));
 	ck_assert_int_eq(queue_join(&other, &lock->path, false), 0);
 	ck_assert(queue_has_others(&queue));
-	process_close(&queue.fifo);
+	fd_close(&queue.fifo);
 	ck_assert(!queue_has_others(&queue));
 	queue_leave(&other, &lock->path, false);
 	leave_alone(&queue, lock);
@@ -1300,31 +1300,34 @@ TEST(a_line_of_another_user_in_a_directory_that_cannot_be_looked_at_is_not_used)
 	lockfile_pid_free(lock);
 }
 
-/* Another thread wants the list of descriptors, as it does before it forks. */
+/* Another thread forks. */
 static struct {
 	pthread_t thread;
 	atomic_int tid;
-	atomic_bool has_had_it;
+	atomic_bool has_forked;
 } forker;
 
-static void *take_list(void *unused)
+static void *fork_once(void *unused)
 {
+	pid_t pid;
+
 	(void)unused;
 	forker.tid = (int)syscall(SYS_gettid);
-	process_lock_list();
-	forker.has_had_it = true;
-	process_unlock_list();
-	return NULL;
+	pid = fork();
+	if (pid == 0)
+		_exit(0);
+	forker.has_forked = true;
+	return waitpid(pid, NULL, 0) == pid ? NULL : unused;
 }
 
-static void want_list(void *ret_in_vain)
+static void start_fork(void *ret_waits)
 {
-	ck_assert_int_eq(pthread_create(&forker.thread, NULL, take_list, NULL), 0);
+	ck_assert_int_eq(pthread_create(&forker.thread, NULL, fork_once, NULL), 0);
 	while (forker.tid == 0)
 		sched_yield();
-	while (!forker.has_had_it && thread_state(forker.tid) != 'S')
+	while (!forker.has_forked && thread_state(forker.tid) != 'S')
 		sched_yield();
-	*(bool *)ret_in_vain = !forker.has_had_it;
+	*(bool *)ret_waits = !forker.has_forked;
 }
 
 /* Of those of unlock, after the removal of the lock file; the line is one that a crash left. */
@@ -1336,16 +1339,16 @@ static const struct {
 TEST_EACH(no_fork_takes_a_line_along_that_is_woken, calls_of_wake)
 {
 	struct lockfile_pid *lock = held();
-	bool in_vain = false;
+	bool waits = false;
 
 	ck_assert_int_eq(mkfifo(FIFO, 0600), 0);
 	steer_reset();
-	steer_before(calls_of_wake[_i].call, calls_of_wake[_i].nth, want_list, &in_vain);
+	steer_before(calls_of_wake[_i].call, calls_of_wake[_i].nth, start_fork, &waits);
 	ck_assert_int_eq(lockfile_pid_unlock(lock), 0);
-	steer_reset();
-	ck_assert(in_vain);
 	ck_assert_int_eq(pthread_join(forker.thread, NULL), 0);
-	ck_assert(forker.has_had_it);
+	steer_reset();
+	ck_assert(waits);
+	ck_assert(forker.has_forked);
 	lockfile_pid_free(lock);
 }
 
