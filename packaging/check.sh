@@ -185,6 +185,13 @@ has_no_run_paths()
 	readelf -d "$tool" "$library" >"$tmp/dynamic" && ! grep -E 'RPATH|RUNPATH' "$tmp/dynamic"
 }
 
+# A fix of the library reaches the tool without a new build of the tool.
+tool_loads_the_library()
+{
+	readelf -d "$tool" | grep -F 'NEEDED' | grep -F '[liblockfile-pid.so.0]' &&
+		dpkg-deb --field "$(deb lockfile-pid)" Depends | grep -wF 'liblockfile-pid0'
+}
+
 # What they are built with the compiler of this release can do, and no more.
 is_hardened()
 {
@@ -342,6 +349,7 @@ for package in $packages; do
 	expect "$package: the contents are those listed" contents_are_as_listed "$package"
 done
 expect 'they can be unpacked' extract
+expect 'the tool loads the library and depends on its package' tool_loads_the_library
 expect 'the library is hardened' is_hardened "$library"
 expect 'the tool is hardened' is_hardened "$tool"
 expect 'no path of the build is in them' finds_nothing build_paths
