@@ -13,7 +13,7 @@ if [ "${1-}" != inside ]; then
 	why=
 	[ "$(id -u)" -eq 0 ] || why='needs root'
 	[ -n "$why" ] || "$@" true 2>/dev/null || why='cannot have mounts of its own'
-	[ -z "$why" ] || { echo "1..0 # SKIP $why"; exit 77; }
+	[ -z "$why" ] || { echo "1..0 # SKIP $why"; exit; }
 	exec "$@" sh "$0" inside
 fi
 
