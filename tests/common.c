@@ -4,6 +4,7 @@
 #include "common.h"
 
 #include "pace.h"
+#include "reach.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -168,7 +169,7 @@ int main(int argc, char **argv)
 {
 	const char *tmpdir = getenv("TMPDIR");
 	SRunner *runner;
-	int failed;
+	int failed, r;
 
 	(void)argc;
 	umask(022);
@@ -177,6 +178,11 @@ int main(int argc, char **argv)
 	         tmpdir && strlen(tmpdir) < 32 ? tmpdir : "/tmp");
 	if (!mkdtemp(base_dir) || chmod(base_dir, 0755) < 0) {
 		printf("Bail out! %s: %s\n", base_dir, strerror(errno));
+		return 99;
+	}
+	r = reach_helper(base_dir);
+	if (r < 0) {
+		printf("Bail out! cannot copy the helper: %s\n", strerror(-r));
 		return 99;
 	}
 	runner = srunner_create(make_suite(argv[0]));

@@ -2,6 +2,7 @@
 #include <config.h>
 
 #include "container.h"
+#include "reach.h"
 #include "world.h"
 
 #include <errno.h>
@@ -276,6 +277,10 @@ struct holder container_start(const struct container *container, const char *pat
 
 	if (ADDRESS_SANITIZER && !has_proc(container))
 		SKIP("the address sanitizer needs /proc");
+	if ((container->user != 0 || container->namespaces & CLONE_NEWUSER) &&
+	    !others_reach_helper())
+		SKIP("other users cannot execute the helper, nor a copy in the temporary "
+		     "directory");
 	ck_assert_msg(getenv("HOLDER") != NULL, "the environment does not name HOLDER");
 	ck_assert_int_eq(pipe2(to, O_CLOEXEC), 0);
 	ck_assert_int_eq(pipe2(from, O_CLOEXEC), 0);
