@@ -5,10 +5,19 @@
 # shellcheck source=tests/tap.sh
 . "${top_srcdir:?}/tests/tap.sh"
 
+# The compiler without a standard of C, which is an error for C++.
+compiler=
+for word in ${CC:?}; do
+	case $word in
+	-std=*) ;;
+	*) compiler="$compiler $word" ;;
+	esac
+done
+
 # compile LANGUAGE STANDARD FILE: without a warning
 compile()
 {
-	${CC:?} -x "$1" -std="$2" -pedantic -Wall -Wextra -Werror -fsyntax-only \
+	$compiler -x "$1" -std="$2" -pedantic -Wall -Wextra -Werror -fsyntax-only \
 		-I"$top_srcdir/include" "$3"
 }
 
@@ -54,7 +63,7 @@ cat "$once" "$once" >"$twice"
 expect 'the header alone is C89' compile c c89 "$once"
 expect 'the header alone is C17' compile c c17 "$once"
 expect 'the header can be included twice' compile c c89 "$twice"
-if $CC -x c++ -fsyntax-only /dev/null 2>"$tmp/said"; then
+if $compiler -x c++ -fsyntax-only /dev/null 2>"$tmp/said"; then
 	expect 'the header alone is C++98' compile c++ c++98 "$once"
 	expect 'the header alone is C++17' compile c++ c++17 "$once"
 else
