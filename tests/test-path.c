@@ -42,6 +42,7 @@ static bool fails(void)
 	}
 
 WRAP(void *, malloc, (size_t size), (size))
+WRAP(void *, calloc, (size_t count, size_t size), (count, size)) /* what gcc may make of it */
 WRAP(char *, strdup, (const char *text), (text))
 WRAP(char *, strndup, (const char *text, size_t size), (text, size))
 WRAP(char *, getcwd, (char *buf, size_t size), (buf, size))
