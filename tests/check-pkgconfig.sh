@@ -56,6 +56,35 @@ hides_internals()
 	[ -s "$tmp/defined" ] && ! grep -v '^lockfile_pid_' "$tmp/defined"
 }
 
+# links_statically: the C library is there for it, and the sanitizers allow it
+# shellcheck disable=SC2086 # flags are lists of words
+links_statically()
+{
+	echo 'int main(void) { return 0; }' >"$tmp/static.c" &&
+		$CC $CFLAGS -o "$tmp/static" "$tmp/static.c" $LDFLAGS -static >"$tmp/said" 2>&1
+}
+
+# with_our_names: the program has functions of all names that the library has inside
+# shellcheck disable=SC2046
+with_our_names()
+{
+	nm "$root$libdir/liblockfile-pid.a" |
+		awk '$2 == "t" && $3 ~ /^[a-z_0-9]+$/ { print "void " $3 "(void); void " $3 "(void) {}" }' \
+			>"$tmp/names.c" && [ -s "$tmp/names.c" ] || return
+	cat "$tmp/names.c" >>"$program.c" && build $(pc --static --libs) -fno-builtin -static && run
+}
+
+# An example of the tree, with all that a daemon calls
+# shellcheck disable=SC2046,SC2086
+daemon_is_static()
+{
+	$CC $CFLAGS $(pc --cflags) -o "$tmp/daemon" "$top_srcdir/examples/daemon.c" $LDFLAGS \
+		$(pc --static --libs) -static || return
+	! readelf -d "$tmp/daemon" | grep NEEDED || return
+	"$tmp/daemon"
+	[ $? -eq 2 ] # it wants a path
+}
+
 run()
 {
 	LD_LIBRARY_PATH="$root${libdir:?}" "$program" "$tmp/lock"
@@ -96,6 +125,12 @@ if [ -e "$root$libdir/liblockfile-pid.a" ]; then
 	expect 'it is not linked with the shared library' is_not_linked
 	expect 'it runs without it' run
 	expect 'the static library hides what is internal' hides_internals
+	if links_statically; then
+		expect 'examples/daemon.c is linked statically' daemon_is_static
+		expect 'a static program may have functions of the same names' with_our_names
+	else
+		skip 'programs that are linked statically' "$CC $CFLAGS cannot link with -static"
+	fi
 else
 	skip 'a program with the static library' 'it is not built'
 fi
