@@ -7,10 +7,8 @@
 
 framework=/usr/share/bash-completion/bash_completion
 dir=$tmp/dir
-mkdir "$dir" "$dir/run.d" "$tmp/bin"
+mkdir "$dir" "$dir/run.d"
 : >"$dir/one.pid"
-: >"$tmp/bin/one-command"
-chmod +x "$tmp/bin/one-command"
 
 # As bash does it with the words and the last of them to be completed; what it finds, one
 # a line.  That takes place outside of a real completion, in which alone compopt may be used.
@@ -18,6 +16,8 @@ cat >"$tmp/complete.bash" <<'EOF'
 compopt() { :; }
 . "$1"
 . "$2"
+# What completes the command is a function of bash-completion; it is told where it begins.
+_command_offset() { COMPREPLY=("command-from-$1"); }
 shift 2
 COMP_WORDS=("$@") COMP_CWORD=$(($# - 1)) COMP_TYPE=9
 COMP_LINE=$*
@@ -30,7 +30,7 @@ EOF
 # completions WORD...: the tool's, of which the last is to be completed
 completions()
 {
-	(cd "$dir" && PATH=$tmp/bin:$PATH bash --norc "$tmp/complete.bash" "$framework" \
+	(cd "$dir" && bash --norc "$tmp/complete.bash" "$framework" \
 		"$top_srcdir/tools/completion/lockfile-pid" "${TOOL:?}" "$@") >"$tmp/found" 2>&1
 	sort "$tmp/found"
 }
@@ -83,14 +83,14 @@ expect 'run: no word for a number' nothing run -w o
 expect 'run: no word for a number that "=" joins' nothing run --wait = o
 expect 'run: a mode' gives '0640 0644' run -m 064
 expect 'run: a mode that "=" joins' gives '0640 0644' run --mode = 064
-expect 'run: a command after the path' gives one-command run one.pid one-c
-expect 'run: a command after the path and --' gives one-command run -n one.pid -- one-c
+expect 'run: a command after the path' gives command-from-3 run one.pid one-c
+expect 'run: a command after the path and --' gives command-from-5 run -n one.pid -- one-c
 expect 'run: a command after a path that looks like an option' \
-	gives one-command run -- -v one-c
-expect 'run: nothing for the -- before the command' nothing run one.pid --
+	gives command-from-4 run -- -v one-c
+expect 'run: nothing for the -- before the command' gives command-from-3 run one.pid --
 expect 'run: a command after an argument that "=" joins' \
-	gives one-command run --wait = 2 one.pid one-c
-expect 'run: the words of the command' gives one.pid run one.pid one-command o
+	gives command-from-6 run --wait = 2 one.pid one-c
+expect 'run: the words of the command' gives command-from-3 run one.pid one-command o
 expect 'check: no second path' nothing check one.pid o
 expect 'check: an option after the path' gives --quiet check one.pid --q
 expect 'nothing of an unknown command' nothing walk o
