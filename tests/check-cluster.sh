@@ -30,7 +30,8 @@ if [ "${1-}" != inside ]; then
 	fi
 	TMPDIR=$(mktemp -d) || exit 99
 	export TMPDIR
-	timeout -s KILL 120 unshare --mount --pid --net --fork --kill-child --mount-proc \
+	# what takes so long hangs
+	timeout -s KILL $((300 * ${TEST_PACE:-1})) unshare --mount --pid --net --fork --kill-child --mount-proc \
 		sh "$0" inside
 	status=$?
 	rm -rf "$TMPDIR"
@@ -44,7 +45,7 @@ BUSY=-10001
 mnt=$tmp/mnt
 lock=$mnt/lock.pid
 port=24007
-patience_s=20
+patience_s=$((60 * ${TEST_PACE:-1}))
 server='' answer=''
 mkdir "$mnt" "$tmp/brick" "$tmp/a" "$tmp/b"
 mkfifo "$tmp/a/in" "$tmp/a/out" "$tmp/b/in" "$tmp/b/out"
