@@ -68,9 +68,9 @@ links_statically()
 # shellcheck disable=SC2046
 with_our_names()
 {
-	nm "$root$libdir/liblockfile-pid.a" |
-		awk '$2 == "t" && $3 ~ /^[a-z_0-9]+$/ { print "void " $3 "(void); void " $3 "(void) {}" }' \
-			>"$tmp/names.c" && [ -s "$tmp/names.c" ] || return
+	nm "$root$libdir/liblockfile-pid.a" | awk '$2 == "t" && $3 ~ /^[a-z_0-9]+$/ { print $3 }' |
+		sort -u | sed 's/.*/void &(void); void &(void) {}/' >"$tmp/names.c"
+	[ -s "$tmp/names.c" ] || return
 	cat "$tmp/names.c" >>"$program.c" && build $(pc --static --libs) -fno-builtin -static && run
 }
 
