@@ -1,6 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-2-Clause
 # check-pkgconfig.sh - a program is built with what was installed, and runs
+#
+# By a compiler, and by projects of CMake and of Meson; all ask pkg-config.  make distcheck
+# installs the library in lib64.
 
 # shellcheck source=tests/tap.sh
 . "${top_srcdir:?}/tests/tap.sh"
@@ -10,19 +13,36 @@ root=
 [ "${installed:?}" = yes ] || root=$tmp/root
 program=$tmp/program
 
-# Nothing but what was installed there.
-pc()
+# with_pc COMMAND...: run it; pkg-config knows nothing but what was installed there
+with_pc()
 {
 	PKG_CONFIG_LIBDIR="$root${pkgconfigdir:?}" PKG_CONFIG_PATH='' \
 	PKG_CONFIG_SYSROOT_DIR="$root" \
 	PKG_CONFIG_ALLOW_SYSTEM_CFLAGS=1 PKG_CONFIG_ALLOW_SYSTEM_LIBS=1 \
-		"${PKG_CONFIG:?}" "$@" lockfile-pid
+		"$@"
+}
+
+pc()
+{
+	with_pc "${PKG_CONFIG:?}" "$@" lockfile-pid
 }
 
 # Not the make that runs us: its flags and its other jobs are not for this one.
 install()
 {
 	MAKEFLAGS='' MFLAGS='' "${MAKE:?}" -C "${top_builddir:?}" install DESTDIR="$root"
+}
+
+uninstall()
+{
+	MAKEFLAGS='' MFLAGS='' "$MAKE" -C "$top_builddir" uninstall DESTDIR="$root"
+}
+
+nothing_is_left()
+{
+	find "$root" ! -type d >"$tmp/left"
+	cat "$tmp/left"
+	[ ! -s "$tmp/left" ]
 }
 
 version()
@@ -90,6 +110,32 @@ run()
 	LD_LIBRARY_PATH="$root${libdir:?}" "$program" "$tmp/lock"
 }
 
+cmake_builds()
+{
+	program=$tmp/cmake/program
+	cat >"$tmp/CMakeLists.txt" <<-END
+		cmake_minimum_required(VERSION 3.16)
+		project(program C)
+		find_package(PkgConfig REQUIRED)
+		pkg_check_modules(LOCKFILE_PID REQUIRED IMPORTED_TARGET lockfile-pid=$VERSION)
+		add_executable(program program.c)
+		target_link_libraries(program PkgConfig::LOCKFILE_PID)
+	END
+	with_pc cmake -G 'Unix Makefiles' -S "$tmp" -B "$tmp/cmake" &&
+		MAKEFLAGS='' MFLAGS='' cmake --build "$tmp/cmake"
+}
+
+meson_builds()
+{
+	program=$tmp/meson/program
+	cat >"$tmp/meson.build" <<-END
+		project('program', 'c')
+		lockfile_pid = dependency('lockfile-pid', version: '$VERSION')
+		executable('program', 'program.c', dependencies: lockfile_pid)
+	END
+	with_pc meson setup "$tmp/meson" "$tmp" && meson compile -C "$tmp/meson"
+}
+
 cat >"$program.c" <<EOF
 #include <lockfile-pid.h>
 #include <string.h>
@@ -133,5 +179,17 @@ if [ -e "$root$libdir/liblockfile-pid.a" ]; then
 	fi
 else
 	skip 'a program with the static library' 'it is not built'
+fi
+for tool in cmake meson; do
+	if ! command -v "$tool" >/dev/null; then
+		skip "a project of $tool builds" "$tool is missing"
+		continue
+	fi
+	expect "a project of $tool builds with it" "${tool}_builds"
+	expect 'its program runs' run
+done
+if [ "$installed" != yes ]; then
+	expect 'make uninstall DESTDIR' uninstall
+	expect 'no file is left' nothing_is_left
 fi
 finish
