@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,16 +21,17 @@ enum kind { RESULT, MADE, SHORT, BEFORE, AFTER };
 struct rule {
 	enum kind kind;
 	const char *call;
-	int nth, seen;
+	int nth;
+	atomic_int seen;
 	long long result;
 	void (*hook)(void *);
 	void *argument;
 };
 
 static struct rule rules[MAX_RULES];
-static int rule_count;
-static const char *calls[MAX_CALLS];
-static int call_count;
+static atomic_int rule_count;
+static const char *_Atomic calls[MAX_CALLS];
+static atomic_int call_count;
 static bool never_wipes;      /* the kernel, memory in children */
 static __thread bool in_hook; /* calls of a hook are not steered; those of other threads are */
 
@@ -39,7 +41,7 @@ static __thread size_t limit = NO_LIMIT; /* of the present call, in bytes */
 static const char *watched_name;
 static int watched_opens;
 static __thread struct steer_call current_call;
-static const struct steer_clockwork *works;
+static const struct steer_clockwork *_Atomic works;
 
 #define CLOCKS          2
 #define PIDFS_TYPE      0x50494446UL
@@ -57,6 +59,16 @@ static struct {
 static bool is_call(const char *pattern, const char *call)
 {
 	return strcmp(pattern, ANY_CALL) == 0 || strcmp(pattern, call) == 0;
+}
+
+/* Those that have their place in calls[]; another thread may be about to add one. */
+static int noted_calls(void)
+{
+	int count = call_count < MAX_CALLS ? call_count : MAX_CALLS;
+
+	while (count > 0 && !calls[count - 1])
+		count--;
+	return count;
 }
 
 static void add_rule(struct rule rule)
@@ -149,6 +161,7 @@ void steer_reset(void)
 {
 	works = NULL;
 	rule_count = 0;
+	memset(calls, 0, (size_t)noted_calls() * sizeof(calls[0]));
 	call_count = 0;
 	in_hook = false;
 	watched_name = NULL;
@@ -170,8 +183,8 @@ int steer_count(const char *call)
 {
 	int count = 0;
 
-	for (int i = 0; i < call_count; i++)
-		count += is_call(call, calls[i]);
+	for (int i = 0; i < noted_calls(); i++)
+		count += calls[i] && is_call(call, calls[i]);
 	return count;
 }
 
@@ -196,11 +209,11 @@ const char *steer_trace(void)
 	static char *trace;
 	size_t length = 1;
 
-	for (int i = 0; i < call_count; i++)
+	for (int i = 0; i < noted_calls(); i++)
 		length += strlen(calls[i]) + 1;
 	free(trace);
 	trace = calloc(1, length);
-	for (int i = 0; i < call_count; i++)
+	for (int i = 0; i < noted_calls(); i++)
 		if (!is_besides(calls[i]))
 			strcat(strcat(trace, without_prefix(calls[i])), " ");
 	return trace;
@@ -210,8 +223,7 @@ static bool applies(struct rule *rule, enum kind kind, const char *call)
 {
 	if (rule->kind != kind || !is_call(rule->call, call))
 		return false;
-	rule->seen++;
-	return rule->nth == EVERY || rule->nth == rule->seen;
+	return ++rule->seen == rule->nth || rule->nth == EVERY;
 }
 
 static void run_hooks(enum kind kind, const char *call)
@@ -228,12 +240,14 @@ static void run_hooks(enum kind kind, const char *call)
 static bool enter(const char *call, long long *ret_result)
 {
 	bool replaced = false;
+	int number;
 
 	limit = NO_LIMIT;
 	if (in_hook)
 		return false;
-	if (call_count < MAX_CALLS)
-		calls[call_count++] = call;
+	number = call_count++;
+	if (number < MAX_CALLS)
+		calls[number] = call;
 	run_hooks(BEFORE, call);
 	for (int i = 0; i < rule_count; i++)
 		if (applies(&rules[i], SHORT, call))
