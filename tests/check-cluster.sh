@@ -284,7 +284,8 @@ taken_over_by_the_tool()
 {
 	says a trylock 0 && kill_holder a && await is_dead_on a || return
 	tool_says 0 check "$lock" && tool_says 1 run -n "$lock" true &&
-		await tool_says 1 check -s "$lock" && tool_says 0 run -s -n "$lock" true
+		await tool_says 1 check --cluster-locks "$lock" &&
+		tool_says 0 run --cluster-locks -n "$lock" true
 }
 
 taken_over_in_line()
