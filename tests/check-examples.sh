@@ -153,12 +153,6 @@ shift_and_run()
 
 # The daemon, which nobody here is the parent of.
 
-# gone PID: it has ended; who has to reap it may take its time
-gone()
-{
-	case $(ps -o stat= -p "$1") in '' | Z*) ;; *) false ;; esac
-}
-
 # With nothing that keeps the check from ending if the daemon does not close it.
 start_daemon()
 {
@@ -188,8 +182,8 @@ is_in_background()
 	start_and_know || return
 	# its own session without being the leader, no terminal, no directory kept
 	# shellcheck disable=SC2046 # words
-	set -- $(ps -o sid=,tpgid= -p "$daemon")
-	[ "$1" -ne "$daemon" ] && [ "$2" -eq -1 ] || return
+	set -- $(stat_of "$daemon")
+	[ "$4" -ne "$daemon" ] && [ "$6" -eq -1 ] || return
 	[ "$(readlink "/proc/$daemon/cwd")" = / ] || return
 	for fd in 0 1 2; do
 		[ "$(readlink "/proc/$daemon/fd/$fd")" = /dev/null ] || return

@@ -148,17 +148,12 @@ simple_fails_where_it_is_held()
 daemon_is_settled()
 {
 	read -r daemon <"$lock" && [ "$(readlink "/proc/$daemon/cwd")" = / ] &&
-		[ "$(ps -o sid= -p "$daemon" | tr -d ' ')" = "$daemon" ]
+		[ "$(stat_of "$daemon" | cut -d ' ' -f 4)" = "$daemon" ]
 }
 
 start_daemon()
 {
 	daemon "$lock" 2>"$tmp/err" </dev/null && await daemon_is_settled
-}
-
-gone()
-{
-	case $(ps -o stat= -p "$1") in '' | Z*) ;; *) false ;; esac
 }
 
 daemon_has_ended()
@@ -295,7 +290,7 @@ script_runs_itself_once()
 
 service_is_up()
 {
-	read -r daemon <"$service" && [ "$(ps -o comm= -p "$daemon")" = sleep ]
+	read -r daemon <"$service" && [ "$(cat "/proc/$daemon/comm")" = sleep ]
 }
 
 service_starts_once()

@@ -32,6 +32,18 @@ await()
 	done
 }
 
+# stat_of PID: prints the fields of proc_pid_stat(5) that follow the name of the program
+stat_of()
+{
+	sed 's/.*) //' "/proc/$1/stat" 2>/dev/null
+}
+
+# gone PID: it has ended; its parent may not have waited for it yet
+gone()
+{
+	case $(stat_of "$1") in '' | Z*) ;; *) false ;; esac
+}
+
 # skip NAME REASON: it cannot be tried here
 skip()
 {
