@@ -35,7 +35,7 @@ start-stop-daemon -x|start-stop-daemon
 echo $$ >|sh
 set -C; echo $$ >|sh'
 
-PATH=${top_builddir:?}/tests:$PATH:/usr/sbin:/sbin
+PATH=${top_builddir:?}/tests:$PATH
 
 # rows: of the page, with | between the cells
 rows()
