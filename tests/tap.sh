@@ -3,6 +3,7 @@
 # tap.sh - for the shell checks: a directory of their own, and TAP on stdout
 
 set -u
+umask 022
 # some programs are out of an ordinary user's way
 PATH=$PATH:/usr/sbin:/sbin
 tmp=$(mktemp -d) || exit 99
