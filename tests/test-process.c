@@ -536,6 +536,28 @@ static void end_children(void)
 	memset(&forker, 0, sizeof(forker));
 }
 
+/*
+ * fork(2) waits for calls inside the gate no longer than 100 ms.  Where a test needs that it
+ * waits until they have left, however busy the machine is, no time passes on this clock.
+ */
+static int64_t stopped_clock(int clock)
+{
+	struct timespec now = { .tv_sec = 1000 };
+
+	if (clock == CLOCK_REALTIME) /* with which the times of files are compared */
+		clock_gettime(CLOCK_REALTIME, &now);
+	return now.tv_sec * INT64_C(1000000000) + now.tv_nsec;
+}
+
+static int sleep_for(long ns)
+{
+	struct timespec time = { .tv_nsec = ns };
+
+	return nanosleep(&time, NULL);
+}
+
+static const struct steer_clockwork no_time_limit = { stopped_clock, sleep_for, poll, NULL };
+
 static void work_unnamed(int *ret_fd)
 {
 	struct pidfile file = PIDFILE_NONE;
@@ -630,12 +652,13 @@ TEST_EACH(fork_by_another_thread_takes_no_kernel_lock_along, works)
 	ck_assert_int_eq(process_init(), 0);
 	start_forker(&thread);
 	steer_reset();
+	steer_clockwork(&no_time_limit);
 	steer_before(ANY_CALL, EVERY, let_fork, NULL);
 	steer_after(ANY_CALL, EVERY, let_fork, NULL);
 	works[_i](&fd);
-	steer_reset();
 	ck_assert_int_ge(fd, 0);
 	stop_forker(thread);
+	steer_reset();
 	ck_assert_int_eq(sys_is_write_locked(fd), 0);
 	end_children();
 	close(fd);
@@ -658,6 +681,7 @@ static void adopt_while_forking(void *argument)
 		_exit(10);
 	start_forker(&thread);
 	steer_reset();
+	steer_clockwork(&no_time_limit);
 	steer_before("sys_rename", 1, open_candidate, &fd);
 	if (adoption->error)
 		steer_result("sys_rename", 1, adoption->error);
@@ -667,8 +691,8 @@ static void adopt_while_forking(void *argument)
 		_exit(11);
 	if (adoption->error == 0 && lockfile_pid_unlock(adoption->lock) != 0)
 		_exit(12);
-	steer_reset();
 	stop_forker(thread);
+	steer_reset();
 	if (fd < 0 || sys_is_write_locked(fd) != 0)
 		_exit(13);
 	end_children();
@@ -972,27 +996,13 @@ static void *visit(void *unused)
 	return NULL;
 }
 
-static int64_t no_time(int clock)
-{
-	(void)clock;
-	return 0;
-}
-
-static int sleep_for(long ns)
-{
-	struct timespec time = { .tv_nsec = ns };
-
-	return nanosleep(&time, NULL);
-}
-
 TEST(fork_by_a_thread_keeps_other_calls_out_of_the_gate)
 {
-	static const struct steer_clockwork clockwork = { no_time, sleep_for, poll, NULL };
 	pthread_t forking, visiting;
 	pid_t pid = 0;
 
 	get_stuck("sys_lseek", 1);
-	steer_clockwork(&clockwork);
+	steer_clockwork(&no_time_limit);
 	ck_assert_int_eq(pthread_create(&forking, NULL, fork_in_thread, &pid), 0);
 	while (steer_count("sys_sleep_ns") == 0)
 		sched_yield();
