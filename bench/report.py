@@ -61,6 +61,7 @@ FIGURES = (
     "starvation-median",
     "starvation-share",
     "idle",
+    "fork",
     "takeover",
     "tool",
     "tool-calls",

@@ -21,6 +21,7 @@ TITLES = {
     "starvation-median": "Beside a tight loop: waits",
     "starvation-share": "Beside a tight loop: turns had, in percent",
     "idle": "Waiting: processor time of 10 s in which nothing happens",
+    "fork": "Fork of a process that holds so many locks, until the child runs",
     "takeover": "Takeover: from SIGKILL of the holder to the lock in a waiter that sleeps",
     "tool": "Tool: from start to finish of a command that does nothing, under the lock",
     "tool-calls": "System calls of that: all, and those that are not the loader's or the command's",
