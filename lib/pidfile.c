@@ -102,6 +102,8 @@ static int open_listed(struct pidfile *file, int dirfd, const char *name, int fl
 	uint64_t nonce = process_nonce(), pass = gate_enter();
 	int fd, r;
 
+	/* where this process was forked it may still have the number that a parent had */
+	file->descriptor.fd = -1;
 	fd = r = sys_openat(dirfd, name, flags | O_RDWR, mode);
 	if (fd >= 0) {
 		*file = (struct pidfile){
@@ -299,7 +301,7 @@ bool pidfile_has_fd(const struct pidfile *file)
 
 bool pidfile_exists(const struct pidfile *file)
 {
-	return file->descriptor.fd >= 0;
+	return fd_exists(&file->descriptor);
 }
 
 bool pidfile_recover(struct pidfile *file)

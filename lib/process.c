@@ -88,8 +88,10 @@ static struct {
 	struct identity *identity;
 	/* if the kernel can do that */
 	bool wiped;
-	/* so many generations were drawn up to now */
+	/* so many generations were drawn up to now; */
 	uint64_t generations;
+	/* the copies of these were closed when this process was forked */
+	uint64_t lost_generations;
 	struct descriptor *descriptors;
 } process = {
 	.gate = PTHREAD_MUTEX_INITIALIZER,
@@ -185,6 +187,12 @@ static void finish_fork(void)
 	sys_restore_signals(&mask);
 }
 
+/* Whether it was a parent's, and the child's copy was closed. */
+static bool is_lost(const struct descriptor *descriptor)
+{
+	return !descriptor->is_kept && descriptor->generation <= process.lost_generations;
+}
+
 static void remove_from_list(struct descriptor *descriptor)
 {
 	*descriptor->link = descriptor->next;
@@ -193,29 +201,46 @@ static void remove_from_list(struct descriptor *descriptor)
 	descriptor->fd = -1;
 }
 
-static void close_copy(struct descriptor *descriptor)
+static void add_to_list(struct descriptor *descriptor)
+{
+	descriptor->next = process.descriptors;
+	descriptor->link = &process.descriptors;
+	if (descriptor->next)
+		descriptor->next->link = &descriptor->next;
+	process.descriptors = descriptor;
+}
+
+static void close_copy(const struct descriptor *descriptor)
 {
 	if (!descriptor->may_hang && (!descriptor->is_ours || descriptor->is_ours(descriptor)))
 		sys_close(descriptor->fd);
-	remove_from_list(descriptor);
 }
 
 /*
  * In the child, which has one thread: async-signal-safe calls only.  A handler that
  * ran before ours may have locked something already, in the name of this process,
  * which can be told where the page was wiped.
+ *
+ * What is closed is only read, and is known as lost by its generation afterwards.  To
+ * write to it would copy a page of memory for every few locks, which takes longer
+ * than to close them.
  */
 static void forget_parent(void)
 {
 	struct identity *identity = process.identity;
 	uint64_t ours = identity && process.wiped ? identity->generation : 0;
+	struct descriptor *next = process.descriptors;
 
 	if (identity && ours == 0)
 		memset(identity, 0, sizeof(*identity));
-	for (struct descriptor *d = process.descriptors, *next; d; d = next) {
+	process.lost_generations = ours == 0 ? process.generations : ours - 1;
+	process.descriptors = NULL;
+	for (struct descriptor *d = next; d; d = next) {
 		next = d->next;
-		if (!d->is_kept && (ours == 0 || d->generation != ours))
+		if (is_lost(d))
 			close_copy(d);
+		else
+			add_to_list(d);
 	}
 	finish_fork();
 }
@@ -310,15 +335,6 @@ uint64_t process_nonce(void)
 	return z ^ z >> 31;
 }
 
-static void add_to_list(struct descriptor *descriptor)
-{
-	descriptor->next = process.descriptors;
-	descriptor->link = &process.descriptors;
-	if (descriptor->next)
-		descriptor->next->link = &descriptor->next;
-	process.descriptors = descriptor;
-}
-
 void fd_track(struct descriptor *descriptor, int fd)
 {
 	lock_list();
@@ -345,6 +361,11 @@ void fd_keep_in_child(struct descriptor *descriptor)
 	unlock_list();
 }
 
+bool fd_exists(const struct descriptor *descriptor)
+{
+	return descriptor->fd >= 0 && !is_lost(descriptor);
+}
+
 void fd_untrack(struct descriptor *descriptor, bool close)
 {
 	int fd = descriptor->fd;
@@ -361,8 +382,9 @@ void fd_untrack(struct descriptor *descriptor, bool close)
 
 void fd_close(struct descriptor *descriptor)
 {
-	if (descriptor->fd >= 0)
+	if (fd_exists(descriptor))
 		fd_untrack(descriptor, true);
+	descriptor->fd = -1;
 }
 
 bool fd_is_of_process(const struct descriptor *descriptor)

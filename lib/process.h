@@ -37,7 +37,7 @@ void gate_leave(uint64_t pass);
 
 /* A descriptor that outlives the call that opened it. */
 struct descriptor {
-	/* the number; -1: there is none */
+	/* the number; -1: there is none, see also fd_exists() */
 	int fd;
 	/* whether the number is still that of our file; NULL: it is for certain */
 	bool (*is_ours)(const struct descriptor *);
@@ -70,10 +70,13 @@ void fd_move(struct descriptor *to, struct descriptor *from);
 /* From now on a forked child keeps its copy open. */
 void fd_keep_in_child(struct descriptor *descriptor);
 
-/* Takes it off the list, and closes it if @close. */
+/* Whether there is one, and it was not a parent's whose copy was closed by fork(2). */
+bool fd_exists(const struct descriptor *descriptor);
+
+/* Takes one that exists off the list, and closes it if @close. */
 void fd_untrack(struct descriptor *descriptor, bool close);
 
-/* The same with @close, if there is one at all. */
+/* The same with @close, if it exists; then there is none. */
 void fd_close(struct descriptor *descriptor);
 
 /* Whether there is one, and this process tracked it, and not a parent. */

@@ -233,7 +233,7 @@ TEST(fork_closes_the_files_in_the_child)
 	make(&file);
 	pid = fork();
 	if (pid == 0)
-		_exit(file.descriptor.fd != -1 || count_descriptors() != before);
+		_exit(pidfile_exists(&file) || count_descriptors() != before);
 	ck_assert_int_ge(pid, 0);
 	ck_assert_int_eq(exit_status(pid), 0);
 	ck_assert(pidfile_is_of_process(&file));
@@ -258,7 +258,7 @@ TEST(fork_closes_other_descriptors_in_the_child)
 	enter_other(&other);
 	pid = fork();
 	if (pid == 0)
-		_exit(other.fd != -1 || count_descriptors() != before);
+		_exit(fd_exists(&other) || count_descriptors() != before);
 	ck_assert_int_ge(pid, 0);
 	ck_assert_int_eq(exit_status(pid), 0);
 	ck_assert(fd_is_of_process(&other));
@@ -290,7 +290,7 @@ static void check_forked(void *argument)
 	struct owner self;
 
 	for (int i = 0; i < 3; i++) {
-		if (expected->files[i].descriptor.fd != -1 ||
+		if (pidfile_exists(&expected->files[i]) ||
 		    pidfile_is_of_process(&expected->files[i]))
 			_exit(10 + i);
 		if (pidfile_find_nonce(expected->files[i].nonce))
@@ -326,6 +326,65 @@ TEST(fork_closes_nothing_that_is_not_the_librarys)
 	}
 	close(expected.fds[0]);
 	close(other);
+}
+
+/* A descriptor that a child loses, and one that it keeps. */
+struct pair {
+	struct descriptor lost, kept;
+};
+
+/* The lost number becomes that of a file of the program's, which a child inherits. */
+static void reuse_lost(void *argument)
+{
+	struct pair *pair = argument;
+	int fd = pair->lost.fd;
+	pid_t pid;
+
+	if (fd_exists(&pair->lost) || !fd_exists(&pair->kept))
+		_exit(1);
+	fd_close(&pair->kept);
+	if (fcntl(fd, F_GETFD) >= 0 || dup2(STDERR_FILENO, fd) != fd)
+		_exit(2);
+	pid = fork();
+	if (pid == 0)
+		_exit(fcntl(fd, F_GETFD) < 0);
+	if (exit_status(pid) != 0)
+		_exit(3);
+	fd_close(&pair->lost);
+	_exit(fcntl(fd, F_GETFD) < 0 || pair->lost.fd != -1 ? 4 : 0);
+}
+
+TEST(child_closes_no_file_that_got_the_number_of_a_lost_descriptor)
+{
+	struct pair pair = { DESCRIPTOR_NONE, DESCRIPTOR_NONE };
+
+	enter_other(&pair.lost);
+	enter_other(&pair.kept);
+	fd_keep_in_child(&pair.kept);
+	ck_assert_int_eq(in_child(reuse_lost, &pair), 0);
+	ck_assert(fd_exists(&pair.lost));
+	fd_close(&pair.lost);
+	fd_close(&pair.kept);
+}
+
+static void make_without_descriptors(void *argument)
+{
+	struct pidfile *file = argument;
+
+	steer_reset();
+	steer_result("sys_openat", EVERY, -EMFILE);
+	if (pidfile_make_unnamed(file, AT_FDCWD, ".", 0644, false) != -EMFILE)
+		_exit(1);
+	_exit(pidfile_exists(file) ? 2 : 0);
+}
+
+TEST(child_that_cannot_make_a_file_does_not_have_its_parents)
+{
+	struct pidfile file;
+
+	make(&file);
+	ck_assert_int_eq(in_child(make_without_descriptors, &file), 0);
+	end(&file);
 }
 
 static void make_and_end_one(void *unused)
@@ -364,12 +423,12 @@ static void check_copies(void *argument)
 
 	if (count_descriptors() != copies->before + 1)
 		_exit(10);
-	if (!pidfile_has_fd(copies->kept) || copies->closed->descriptor.fd != -1)
+	if (!pidfile_has_fd(copies->kept) || pidfile_exists(copies->closed))
 		_exit(11);
 	if (pidfile_is_of_process(copies->kept) || pidfile_find_nonce(copies->kept->nonce))
 		_exit(12);
 	pidfile_drop(copies->kept);
-	_exit(copies->kept->descriptor.fd != -1 || count_descriptors() != copies->before);
+	_exit(pidfile_exists(copies->kept) || count_descriptors() != copies->before);
 }
 
 static void check_copies_twice(void *argument)
@@ -928,7 +987,7 @@ TEST(handler_that_runs_inside_the_fork_may_call_the_library)
 	if (pid == 0) {
 		if (lockfile_pid_verify(early) != LOCKFILE_PID_ERR_ROGUE_DELETION)
 			_exit(11);
-		if (lockfile_pid_verify(late) != 0)
+		if (lockfile_pid_verify(late) != 0 || lockfile_pid_fileno(late) < 0)
 			_exit(12);
 		_exit(lockfile_pid_unlock(late) == 0 ? 0 : 13);
 	}
@@ -1031,7 +1090,7 @@ TEST(fork_leaves_a_file_open_whose_close_may_hang)
 	file.descriptor.may_hang = true;
 	pid = fork();
 	if (pid == 0)
-		_exit(file.descriptor.fd == -1 && fcntl(fd, F_GETFD) >= 0 ? 0 : 1);
+		_exit(!pidfile_exists(&file) && fcntl(fd, F_GETFD) >= 0 ? 0 : 1);
 	ck_assert_int_eq(exit_status(pid), 0);
 	end(&file);
 }
