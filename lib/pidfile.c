@@ -114,10 +114,11 @@ static int open_listed(struct pidfile *file, int dirfd, const char *name, int fl
 		file->can_seek = sys_lseek(fd, offset_of(file), SEEK_SET) == offset_of(file);
 		fd_track(&file->descriptor, fd);
 		r = is_stream(fd) ? -EMFILE : identify(file);
+		/* inside the gate: until it is known a child would keep its copy */
+		if (r == 0)
+			learn_file_system(file);
 	}
 	gate_leave(pass);
-	if (r == 0)
-		learn_file_system(file);
 	return r < 0 ? r : 0;
 }
 

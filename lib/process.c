@@ -19,7 +19,8 @@
  * have a copy of a descriptor that it does not know.  This is harmless:
  * - A lock file, or a prepared one: its record names the parent, so it is stale when
  *   the parent is dead, whoever has a copy (classification).  The same holds for
- *   PATH.takeover.  While the parent lives, the copy changes nothing.
+ *   PATH.takeover.  While the parent lives, the copy changes nothing.  An inheritable
+ *   lock counts as held while the child lives, as if the child were to adopt it.
  * - The FIFO of the wait queue: its name stays behind, and a releaser wakes nobody
  *   with it, as long as the child lives and does not execute a program.
  * - A directory, or a file that is only looked at: it has no kernel lock.
