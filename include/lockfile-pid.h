@@ -103,11 +103,23 @@
  *
  * Waiting
  * -------
- * Waiters stand in line: a release wakes the first, at once, and so does the
- * death of the holder.  Who is stopped or dies in line does not hold up the
- * others.  A lock that is released and wanted again at once goes to who waited
- * for it.  A lock file that is removed by hand is noticed within a second, one
- * of another program within 50 milliseconds.
+ * The waiters of one user form a wait queue.  A release by a process of that user
+ * wakes the head of the queue immediately, and so does the death of the holder.  A
+ * waiter that is stopped or dies does not delay the others.
+ *
+ * A waiter looks at the lock file every 1 to 50 ms instead if the lock file or
+ * PATH.queue belongs to another user, or if PATH.queue cannot be used, and so does the
+ * head of the queue for a file of another program.  The death of the holder wakes it
+ * immediately there, too.  lockfile-pid(7) has a table of users and directories.  A
+ * lock file that is removed by hand is noticed within a second.  So is the release by
+ * a process that changed its user after it acquired the lock.
+ *
+ * A handle that released the lock while others waited yields to them if
+ * lockfile_pid_lock(), _timedlock() or _wait_begin() asks for the lock again: they
+ * have 10 ms from the release, and longer, up to a second, if they did not use that.
+ * Of two contenders of one user that use these functions, and that react within a
+ * second when they are woken, none is overtaken without bound.  For more than two no
+ * bound is known.  lockfile_pid_trylock() never waits and never yields.
  *
  * Daemons
  * -------
@@ -348,8 +360,7 @@ int lockfile_pid_set_cluster_locks(struct lockfile_pid *lock, int cluster);
  * ours in one step.  An empty file may have a writer that is about to fill it,
  * so it counts as held until its last change is a second old.
  *
- * Who has just released the lock, while others wait for it, lets one of them
- * have it first; that can take some milliseconds.
+ * This function never sleeps, and takes a lock that is free even if others wait for it.
  *
  * Errors: LOCKFILE_PID_ERR_BUSY: somebody holds the lock (this handle
  * included), or is taking it over at this moment; -EINPROGRESS: the handle is
@@ -372,9 +383,13 @@ int lockfile_pid_trylock(struct lockfile_pid *lock);
  * file goes away or its process dies.
  *
  * Errors: those of lockfile_pid_trylock() except LOCKFILE_PID_ERR_BUSY;
- * -EDEADLK: this handle holds the lock; -EINTR: a signal handler ran while
- * waiting, or, in a program that has any, the process was stopped and continued
- * (signal(7)).  A cancellation point.
+ * -EDEADLK: this handle holds the lock; -EINTR: a signal handler that was installed
+ * without SA_RESTART ran while waiting.  After a handler with SA_RESTART the call goes
+ * on to wait, in its place.  In a program that has handlers without SA_RESTART,
+ * -EINTR can also mean that the process was stopped and continued (signal(7)); in one
+ * that has both kinds, and no descriptor left for a signalfd(2), that one with SA_RESTART
+ * ran.  After -EINTR the place in the wait queue is lost; a program that is to keep it
+ * waits by lockfile_pid_wait_begin() and poll(2).  A cancellation point.
  *
  * Since: 0.1
  */
@@ -524,8 +539,9 @@ int lockfile_pid_fileno(const struct lockfile_pid *lock);
  *		r = lockfile_pid_wait_continue(lock);
  *	}
  *
- * Leave the line by lockfile_pid_wait_cancel(), say when a time-out of your own
- * is over.
+ * A signal that interrupts the program's own poll(2) does not cost the handle its place
+ * in the wait queue: poll again.  Leave the queue by lockfile_pid_wait_cancel(), for
+ * example when a timeout of your own is over.
  *
  * Errors: LOCKFILE_PID_ERR_BUSY: not ours yet, we stand in line now;
  * -EINPROGRESS: the handle is in line already, and stays there; and those of
@@ -543,8 +559,9 @@ int lockfile_pid_wait_begin(struct lockfile_pid *lock);
  * It polls readable (POLLIN) whenever lockfile_pid_wait_continue() is due, at
  * least once a second.  It remains the library's, and the same until the line
  * is left.  It is an epoll descriptor: a program that waits for nothing else
- * may sleep on it by epoll_wait(2), and then a release wakes only the first in
- * line; of those that poll it, or nest it in another, all wake, in no order.
+ * may sleep on it by epoll_wait(2), and then a release wakes only the head of the
+ * queue; of those that poll it, or nest it in another, all wake, in no order.  Call
+ * lockfile_pid_wait_continue() after each epoll_wait(2), which takes the events.
  *
  * Returns: the descriptor.
  *

@@ -65,7 +65,7 @@ static int adopt_in(struct lockfile_pid *lock, int dirfd)
 	pidfile_move(&lock->file, &candidate);
 	lock_share(lock);
 	/* who is first in line watches the parent; now it is us */
-	queue_wake(dirfd, &lock->path);
+	queue_wake(dirfd, &lock->path, lock->file.owner);
 	return 0;
 }
 

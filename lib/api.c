@@ -143,6 +143,7 @@ static bool still_holds(struct lockfile_pid *lock)
 
 int lockfile_pid_trylock(struct lockfile_pid *lock)
 {
+	struct awaited holder;
 	int state, r;
 
 	if (!lock)
@@ -150,7 +151,7 @@ int lockfile_pid_trylock(struct lockfile_pid *lock)
 	if (queue_is_joined(&lock->queue))
 		return -EINPROGRESS;
 	state = disable_cancellation();
-	r = still_holds(lock) ? LOCKFILE_PID_ERR_BUSY : wait_try(lock);
+	r = still_holds(lock) ? LOCKFILE_PID_ERR_BUSY : lock_acquire(lock, &holder);
 	restore_cancellation(state);
 	return r;
 }
@@ -299,7 +300,7 @@ int lockfile_pid_wait_continue(struct lockfile_pid *lock)
 	if (!lock || !queue_is_joined(&lock->queue))
 		return -EINVAL;
 	state = disable_cancellation();
-	r = wait_continue(lock, queue_drain(&lock->queue));
+	r = wait_continue(lock, queue_drain(&lock->queue, lock->yield.is_on));
 	restore_cancellation(state);
 	return r;
 }

@@ -9,6 +9,14 @@
 #include "queue.h"
 #include "verdict.h"
 
+/* How a handle that released the lock yields to those who waited then (wait.c). */
+struct yield {
+	int64_t since_ns;      /* the release, on the monotonic clock; 0: no yield is owed */
+	int64_t not_before_ns; /* after one that nobody took */
+	int missed;            /* so many times in a row; each time the yield is twice as long */
+	bool is_on;            /* in the wait queue */
+};
+
 struct lockfile_pid {
 	struct path path;
 	mode_t mode;        /* to ask for; the umask takes from it */
@@ -29,8 +37,7 @@ struct lockfile_pid {
 	struct patience patience;
 	struct queue queue; /* while it is in line */
 
-	/* Others stood in line at our last release (wait.c), on the monotonic clock. */
-	int64_t turn_owed_ns, turn_given_ns, no_turn_before_ns;
+	struct yield yield;
 };
 
 #endif

@@ -102,8 +102,8 @@ static int unlink_path(const struct lockfile_pid *lock, int dirfd)
 
 static void wake(struct lockfile_pid *lock, int dirfd)
 {
-	if (queue_wake(dirfd, &lock->path))
-		lock->turn_owed_ns = sys_clock_ns(CLOCK_MONOTONIC);
+	if (queue_wake(dirfd, &lock->path, lock->file.owner) > 0)
+		lock->yield.since_ns = sys_clock_ns(CLOCK_MONOTONIC);
 }
 
 static int release_alone(struct lockfile_pid *lock, int dirfd)

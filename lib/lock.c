@@ -136,8 +136,9 @@ static void tell_holder(struct awaited *ret, const struct judged *judged)
 {
 	*ret = (struct awaited){
 		.pid = judged->pid,
+		.user = judged->owner,
 		.wakes = judged->ours,
-		.locked = judged->locked,
+		.locked = judged->locked && !judged->inheritable,
 		.ino = judged->ino,
 		.changed = judged->changed,
 	};

@@ -72,6 +72,7 @@ static int identify(struct pidfile *file)
 		return r;
 	file->dev = st.st_dev;
 	file->ino = st.st_ino;
+	file->owner = st.st_uid;
 	file->mode_now = st.st_mode & 07777;
 	return 0;
 }
@@ -108,6 +109,7 @@ static int open_listed(struct pidfile *file, int dirfd, const char *name, int fl
 	if (fd >= 0) {
 		*file = (struct pidfile){
 			.descriptor = { .is_ours = is_ours, .may_hang = true },
+			.owner = (uid_t)-1,
 			.nonce = nonce,
 			.local_dev = file->local_dev,
 		};

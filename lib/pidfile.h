@@ -13,6 +13,7 @@ struct pidfile {
 	struct descriptor descriptor;
 	dev_t dev;
 	ino_t ino;
+	uid_t owner;        /* (uid_t)-1 before the first one was made */
 	mode_t mode;        /* to have as the lock file, */
 	mode_t mode_now;    /* and that it has */
 	pid_t pid;          /* its content */
@@ -23,9 +24,9 @@ struct pidfile {
 	dev_t local_dev;    /* a file system that is known to be none of a network; or 0 */
 };
 
-#define PIDFILE_NONE                          \
-	{                                     \
-		.descriptor = DESCRIPTOR_NONE \
+#define PIDFILE_NONE                                              \
+	{                                                         \
+		.descriptor = DESCRIPTOR_NONE, .owner = (uid_t)-1 \
 	}
 
 /* Is there one; did this process make it? */

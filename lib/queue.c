@@ -24,9 +24,26 @@
  *   (by its pidfd, or a foreign one by looking at PATH often).  If all did, each
  *   exit of a holder would wake all.  Who leaves as the first wakes the next.
  *
- * Who could take the lock may stand in line: the FIFO is open to the group, or to
- * all, where the directory is, and what root makes in a directory of a user's
- * becomes that user's.
+ * Whose queue it is
+ * -----------------
+ * splice(2) from an empty socket into a FIFO holds the pipe's mutex as long as its
+ * caller likes; whoever opens, reads, writes or closes that FIFO meanwhile sleeps in
+ * state D, where no signal reaches him.  So no process touches a FIFO that another user
+ * could open: a wait queue is used by processes of one effective user, who owns the
+ * FIFO; its mode is 0600, and it has one name.  All that is asked of the very object,
+ * before it is opened: O_PATH, fstat, and then /proc/thread-self/fd.  Without that (no
+ * /proc, Linux before 3.17, no descriptor left) the FIFO is opened by its name where
+ * no other user could have replaced it since: in a directory of ours or root's that
+ * others may not write, or that is sticky.
+ *
+ * Where the files that we make belong to another user than we are (root_squash, mapped
+ * IDs, setfsuid(2)), that user could open our FIFO, and there is no queue.  A user of
+ * another namespace may look like us by the overflow UID; the kernel does not let us
+ * open his FIFO.
+ *
+ * A waiter whose queue cannot be used, or whose holder is of another user and so does
+ * not wake it, looks at PATH every 1 to 50 ms.  Nobody changes or removes a queue that
+ * is not its user's.
  */
 #include <config.h>
 
@@ -51,84 +68,77 @@
 #define PLACE_BYTE 0
 #define FIRST_BYTE 1
 
-#define KEEP_USER ((uid_t)-1) /* of chown(2) */
+#define QUEUE_MODE   0600
+#define FOREIGN_MODE 07177 /* what no FIFO of ours has */
+#define NO_USER      ((uid_t)-1)
 
-/* Tells a FIFO that was just made here from others: the sticky bit means nothing to it. */
-#define MODE_NEW (S_ISVTX | 0600)
+#define OPEN_FIFO (O_RDWR | O_NONBLOCK | O_NOCTTY)
 
-/*
- * May we use this FIFO?  In a sticky directory one of another user cannot be
- * removed by us, so we do not stand in it; but we wake who stands in that of
- * root.  One with a second name is somebody's, to whom its bytes mean something.
- */
-static bool is_usable(const struct stat *fifo, int dirfd, bool to_stand)
+static uid_t user_of_queue(uid_t owner_of_files)
 {
 	uid_t user = sys_geteuid();
-	struct stat dir;
 
-	if (!S_ISFIFO(fifo->st_mode) || fifo->st_nlink > 1)
-		return false;
-	if (user == 0 || fifo->st_uid == user || (fifo->st_uid == 0 && !to_stand))
-		return true;
-	return sys_fstat(dirfd, &dir) == 0 && (!(dir.st_mode & S_ISVTX) || dir.st_uid == user);
+	return owner_of_files == NO_USER || owner_of_files == user ? user : NO_USER;
 }
 
-/* The umask must not keep out others.  What took the place of ours is not to be changed. */
-static void share_fifo(int fd, int dirfd, const struct stat *fifo)
+/* Is it our user's, and can nobody else open it?  The umask may have taken from its mode. */
+static bool is_ours(const struct stat *fifo, uid_t user)
+{
+	return S_ISFIFO(fifo->st_mode) && fifo->st_nlink == 1 && fifo->st_uid == user &&
+	       (fifo->st_mode & FOREIGN_MODE) == 0;
+}
+
+/* Can nobody but this user and root replace a file of this user there? */
+static bool keeps_names(int dirfd, uid_t user)
 {
 	struct stat dir;
 
-	if ((fifo->st_mode & 07777) != MODE_NEW || sys_fstat(dirfd, &dir) < 0)
-		return;
-	/* what root makes where a daemon's user is at home is to be the user's */
-	if (fifo->st_uid == 0 && dir.st_uid != 0 && !(dir.st_mode & S_ISVTX))
-		sys_fchown(fd, dir.st_uid, dir.st_gid);
-	/* the group that may write the directory, which is ours as well if it lets us in */
-	else if (dir.st_mode & 020 && dir.st_gid != fifo->st_gid)
-		sys_fchown(fd, KEEP_USER, dir.st_gid);
-	if (dir.st_mode & 022)
-		sys_fchmod(fd, 0600 | (dir.st_mode & 020 ? 060 : 0) | (dir.st_mode & 02 ? 06 : 0));
+	return sys_fstat(dirfd, &dir) == 0 && (dir.st_uid == user || dir.st_uid == 0) &&
+	       ((dir.st_mode & S_ISVTX) || !(dir.st_mode & 022));
 }
 
-static int open_fifo(int dirfd, const char *name, bool to_stand, struct stat *ret)
+/* -EPERM: it is not ours.  For writing only would mean SIGPIPE when the last reader leaves. */
+static int open_fifo(int dirfd, const char *name, uid_t user, struct stat *ret)
 {
-	/* for writing only would mean SIGPIPE when the last reader has just left */
-	int fd = sys_openat(dirfd, name, O_RDWR | O_NONBLOCK | O_NOFOLLOW | O_NOCTTY, 0), r;
+	int handle = sys_openat(dirfd, name, O_PATH | O_NOFOLLOW, 0), r, fd;
 
-	if (fd < 0)
-		return fd;
-	r = sys_fstat(fd, ret);
-	if (r == 0 && !is_usable(ret, dirfd, to_stand))
+	if (handle < 0)
+		return handle;
+	r = sys_fstat(handle, ret);
+	if (r == 0 && !is_ours(ret, user))
 		r = -EPERM;
-	if (r < 0)
-		sys_close(fd);
-	return r < 0 ? r : fd;
+	fd = r < 0 ? r : sys_reopen(handle, OPEN_FIFO);
+	sys_close(handle);
+	if (r < 0 || fd >= 0)
+		return fd;
+	if (keeps_names(dirfd, user))
+		return sys_openat(dirfd, name, OPEN_FIFO | O_NOFOLLOW, 0);
+	/* it is not the FIFO that is missing */
+	return fd == -ENOENT ? -EPERM : fd;
 }
 
 /* O_CREAT would be refused on another's FIFO (proc_sys_fs(5), protected_fifos). */
-static int open_or_make_fifo(int dirfd, const char *name, struct stat *ret, bool *ret_made)
+static int open_or_make_fifo(int dirfd, const char *name, uid_t user, struct stat *ret,
+                             bool *ret_made)
 {
-	int fd = open_fifo(dirfd, name, true, ret), r;
+	int fd = open_fifo(dirfd, name, user, ret), r;
 
 	*ret_made = false;
 	if (fd != -ENOENT)
 		return fd;
-	r = sys_mkfifoat(dirfd, name, MODE_NEW);
+	r = sys_mkfifoat(dirfd, name, QUEUE_MODE);
 	if (r < 0)
 		return r == -EEXIST ? -EAGAIN : r;
 	*ret_made = true;
-	fd = open_fifo(dirfd, name, true, ret);
-	if (fd >= 0)
-		share_fifo(fd, dirfd, ret);
-	return fd;
+	return open_fifo(dirfd, name, user, ret);
 }
 
 /* It cannot be used; whoever stands in it by now, goes along (queue_follow()). */
-static void unmake_fifo(int dirfd, const char *name)
+static void unmake_fifo(int dirfd, const char *name, uid_t user)
 {
 	struct stat st;
 
-	if (sys_fstatat(dirfd, name, &st) == 0 && is_usable(&st, dirfd, true))
+	if (sys_fstatat(dirfd, name, &st) == 0 && is_ours(&st, user))
 		sys_unlinkat(dirfd, name, 0);
 }
 
@@ -150,7 +160,7 @@ static int enter_line(struct queue *queue, const char *name)
 	bool made;
 
 	for (int try = 0; (r == -EAGAIN || r == -ENOENT) && try < JOIN_TRIES; try++) {
-		fd = r = open_or_make_fifo(dirfd, name, &fifo, &made);
+		fd = r = open_or_make_fifo(dirfd, name, queue->user, &fifo, &made);
 		if (fd >= 0)
 			r = take_place(fd, dirfd, name, &fifo);
 		if (r == 0) {
@@ -160,7 +170,7 @@ static int enter_line(struct queue *queue, const char *name)
 		}
 		/* otherwise ours is gone, and what is there may be another's by now */
 		if (made && r != -EAGAIN && r != -ENOENT)
-			unmake_fifo(dirfd, name);
+			unmake_fifo(dirfd, name, queue->user);
 		if (fd >= 0)
 			sys_close(fd);
 	}
@@ -193,7 +203,8 @@ static int take_stand(struct queue *queue, const struct path *path)
 		return r;
 	queue->dir_dev = st.st_dev;
 	queue->dir_ino = st.st_ino;
-	if (enter(&queue->fifo, enter_line(queue, path->queue)) < 0)
+	queue->user = user_of_queue(queue->owner);
+	if (queue->user == NO_USER || enter(&queue->fifo, enter_line(queue, path->queue)) < 0)
 		return 0;
 	r = add_to_epoll(queue, &queue->fifo, EPOLLIN | EPOLLET | EPOLLEXCLUSIVE);
 	/* before Linux 4.5: all are woken */
@@ -217,12 +228,13 @@ static void forget_past(const struct queue *queue)
 	sys_epoll_wait(queue->epoll.fd, 0, NULL);
 }
 
-int queue_join(struct queue *queue, const struct path *path, bool with_timer)
+int queue_join(struct queue *queue, const struct path *path, uid_t owner, bool with_timer)
 {
 	uint64_t pass = gate_enter();
 	int r;
 
 	*queue = (struct queue)QUEUE_NONE;
+	queue->owner = owner;
 	r = open_all(queue, path, with_timer);
 	gate_leave(pass);
 	if (r < 0)
@@ -250,19 +262,16 @@ static bool has_exited(int pidfd)
 }
 
 /*
- * One that has exited, and is the holder all the same, has no more to tell.  Is
- * it news that it has?
+ * That it has exited ends the sleep once: it may be the holder all the same, while
+ * another process has a copy of its descriptor.  Returns whether it is gone already.
  */
 static bool watch_holder(struct queue *queue, pid_t pid)
 {
 	uint64_t pass;
 	int r;
 
-	if (pid == queue->watched) {
-		if (queue->pidfd.fd >= 0 && has_exited(queue->pidfd.fd))
-			fd_close(&queue->pidfd);
+	if (pid == queue->watched)
 		return false;
-	}
 	fd_close(&queue->pidfd);
 	queue->watched = pid;
 	if (pid == 0)
@@ -270,15 +279,10 @@ static bool watch_holder(struct queue *queue, pid_t pid)
 	pass = gate_enter();
 	r = enter(&queue->pidfd, sys_pidfd_open(pid));
 	gate_leave(pass);
-	if (r == 0 && !has_exited(queue->pidfd.fd)) {
-		/* once: where a child by clone(2) has a copy our close does not end the events */
-		r = add_to_epoll(queue, &queue->pidfd, EPOLLIN | EPOLLET);
-		if (r < 0)
-			fd_close(&queue->pidfd);
-		return false;
-	}
-	fd_close(&queue->pidfd);
-	return r == 0 || r == -ESRCH;
+	/* once: where a child by clone(2) has a copy our close does not end the events */
+	if (r == 0 && add_to_epoll(queue, &queue->pidfd, EPOLLIN | EPOLLET) < 0)
+		fd_close(&queue->pidfd);
+	return r == -ESRCH;
 }
 
 static void unwatch_holder(struct queue *queue)
@@ -287,11 +291,14 @@ static void unwatch_holder(struct queue *queue)
 	queue->watched = 0;
 }
 
-static int next_pause(const struct queue *queue, const struct awaited *awaited, bool watching)
+static int next_pause(const struct queue *queue, bool is_first)
 {
+	const struct awaited *awaited = &queue->awaited;
 	int pause = 2 * queue->pause_ms;
+	bool wakes = awaited->wakes && awaited->user == queue->user;
 
-	if (queue->fifo.fd >= 0 && (awaited->wakes || !watching))
+	/* of others' files only the first looks often, and of another user's all do */
+	if (queue->fifo.fd >= 0 && (wakes || (!is_first && !awaited->wakes)))
 		return LOOK_AGAIN_MS;
 	if (pause < LOOK_OFTEN_MIN_MS || queue->pause_ms == LOOK_AGAIN_MS)
 		return LOOK_OFTEN_MIN_MS;
@@ -307,15 +314,15 @@ void queue_pause(struct queue *queue, int pause_ms)
 
 void queue_watch(struct queue *queue, const struct awaited *awaited)
 {
-	bool watching, died = false;
+	bool watching, is_gone = false;
 
 	queue->awaited = *awaited;
 	if (queue->fifo.fd >= 0 && !queue->first)
 		queue->first = sys_lock_byte(queue->fifo.fd, F_WRLCK, FIRST_BYTE) == 0;
 	watching = queue->first || queue->fifo.fd < 0;
 	if (watching)
-		died = watch_holder(queue, awaited->pid);
-	queue_pause(queue, died ? LOOK_OFTEN_MIN_MS : next_pause(queue, awaited, watching));
+		is_gone = watch_holder(queue, awaited->pid);
+	queue_pause(queue, is_gone ? LOOK_OFTEN_MIN_MS : next_pause(queue, watching));
 }
 
 /* Was there one? */
@@ -326,26 +333,39 @@ static bool read_byte(const struct queue *queue)
 	return queue->fifo.fd >= 0 && sys_read(queue->fifo.fd, &byte, sizeof(byte)) > 0;
 }
 
-bool queue_drain(struct queue *queue)
+bool queue_drain(struct queue *queue, bool yields)
 {
 	uint64_t expired;
 	int ready = sys_epoll_wait(queue->epoll.fd, 0, NULL);
 	bool is_time = sys_read(queue->timer.fd, &expired, sizeof(expired)) > 0;
+	bool is_woken = ready > is_time;
 
-	/* a loop that sleeps on our descriptor itself has been told of the byte instead of us */
-	return read_byte(queue) || ready > is_time;
+	/*
+	 * A loop that sleeps on our descriptor itself has been told of the byte instead of us.
+	 * But one from before we joined is for those to whom we yield.
+	 */
+	if (is_woken || !yields)
+		is_woken = read_byte(queue) || is_woken;
+	return is_woken;
 }
 
-int queue_sleep(struct queue *queue, int timeout_ms, const sigset_t *mask, bool has_handlers)
+int queue_add_signals(struct queue *queue, const sigset_t *signals)
 {
-	int r = sys_epoll_wait(queue->epoll.fd, timeout_ms, mask);
+	uint64_t pass = gate_enter();
+	int r = enter(&queue->signals, sys_signalfd(signals));
 
-	/* so it is after SIGSTOP and SIGCONT too, which are nobody's business (signal(7)) */
-	if (r == -EINTR && !has_handlers && !sys_has_signal_handlers())
-		r = 0;
-	if (r > 0)
-		read_byte(queue);
-	return r > 0 ? 1 : r;
+	gate_leave(pass);
+	return r < 0 ? r : add_to_epoll(queue, &queue->signals, EPOLLIN);
+}
+
+int queue_sleep(struct queue *queue, int timeout_ms, const sigset_t *mask, const sigset_t *signals)
+{
+	int ready = sys_epoll_wait(queue->epoll.fd, timeout_ms, mask);
+	bool is_woken = ready > 0 && read_byte(queue);
+
+	if (ready > 0 && queue->signals.fd >= 0 && sys_let_in(signals))
+		ready--;
+	return ready < 0 ? ready : is_woken || ready > 0;
 }
 
 /* Removes the FIFO unless somebody stands in line.  Does nobody? */
@@ -356,6 +376,8 @@ static bool remove_if_deserted(int fd, int dirfd, const char *name, dev_t dev, i
 	/* with the lock, so that nobody has come when the name goes */
 	if (path_leads_to(dirfd, name, dev, ino) == 1)
 		sys_unlinkat(dirfd, name, 0);
+	/* to close it is not enough where a child by clone(2) has a copy */
+	sys_unlock_bytes(fd);
 	return true;
 }
 
@@ -421,26 +443,13 @@ static bool is_unchanged(const struct queue *queue, const struct path *path)
 	       st.st_ctim.tv_nsec == seen->changed.tv_nsec;
 }
 
-/* The last to have the lock may be another than whom we watch, a child, say. */
-static bool is_still_locked(const struct queue *queue, const struct path *path)
-{
-	int fd = sys_openat(queue->dir.fd, path->name, PATH_OPEN_TO_READ, 0);
-	bool is_locked;
-
-	if (fd < 0)
-		return false;
-	is_locked = sys_is_write_locked(fd) == 1;
-	sys_close(fd);
-	return is_locked;
-}
-
 bool queue_sees_no_change(const struct queue *queue, const struct path *path)
 {
 	const struct awaited *seen = &queue->awaited;
 
-	/* if it had exited, that would have woken us */
-	return queue->pidfd.fd >= 0 && seen->wakes && seen->locked && is_unchanged(queue, path) &&
-	       is_still_locked(queue, path);
+	/* the wake-up by its exit may have gone to a loop that asked our epoll descriptor itself */
+	return queue->pidfd.fd >= 0 && seen->wakes && seen->locked &&
+	       !has_exited(queue->pidfd.fd) && is_unchanged(queue, path);
 }
 
 bool queue_defers(struct queue *queue, const struct path *path)
@@ -457,6 +466,7 @@ bool queue_defers(struct queue *queue, const struct path *path)
 void queue_drop(struct queue *queue)
 {
 	fd_close(&queue->pidfd);
+	fd_close(&queue->signals);
 	fd_close(&queue->timer);
 	fd_close(&queue->fifo);
 	fd_close(&queue->dir);
@@ -469,15 +479,15 @@ void queue_leave(struct queue *queue, const struct path *path, bool pass_on)
 	queue_drop(queue);
 }
 
-/* Is anybody in it? */
-static bool wake_line(int dirfd, const char *name)
+/* As queue_wake(). */
+static int wake_head(int dirfd, const char *name, uid_t user)
 {
 	struct stat fifo;
-	int fd = open_fifo(dirfd, name, false, &fifo);
+	int fd = open_fifo(dirfd, name, user, &fifo);
 	bool deserted;
 
 	if (fd < 0)
-		return false;
+		return fd == -EMFILE || fd == -ENFILE ? fd : 0;
 	write_byte(fd);
 	/* left behind by a crash, perhaps */
 	deserted = remove_if_deserted(fd, dirfd, name, fifo.st_dev, fifo.st_ino);
@@ -485,18 +495,22 @@ static bool wake_line(int dirfd, const char *name)
 	return !deserted;
 }
 
-bool queue_wake(int dirfd, const struct path *path)
+int queue_wake(int dirfd, const struct path *path, uid_t owner)
 {
 	struct stat fifo;
 	uint64_t pass;
-	bool is_there;
+	uid_t user;
+	int r;
 
-	/* to look costs less than to open what is not there, and a FIFO only is opened */
-	if (sys_fstatat(dirfd, path->queue, &fifo) < 0 || !S_ISFIFO(fifo.st_mode))
-		return false;
+	/* to look costs less than to open what is not there, and needs no descriptor */
+	if (sys_fstatat(dirfd, path->queue, &fifo) < 0)
+		return 0;
+	user = user_of_queue(owner);
+	if (!is_ours(&fifo, user))
+		return 0;
 	/* no fork may take a lock on it along */
 	pass = gate_enter();
-	is_there = wake_line(dirfd, path->queue);
+	r = wake_head(dirfd, path->queue, user);
 	gate_leave(pass);
-	return is_there;
+	return r;
 }

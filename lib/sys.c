@@ -11,6 +11,7 @@
 #include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/random.h>
+#include <sys/signalfd.h>
 #include <sys/syscall.h>
 #include <sys/timerfd.h>
 #include <sys/vfs.h>
@@ -57,6 +58,18 @@ static int above_streams(int fd, bool keep)
 int sys_openat(int dirfd, const char *name, int flags, mode_t mode)
 {
 	return above_streams(openat(dirfd, name, flags | O_CLOEXEC, mode), flags & O_CREAT);
+}
+
+/*
+ * /proc/self is the table of descriptors of the first thread, which may be another's
+ * than ours (CLONE_FILES, clone(2)).  Without /proc, or before Linux 3.17: -ENOENT.
+ */
+int sys_reopen(int fd, int flags)
+{
+	char self[sizeof("/proc/thread-self/fd/") + 3 * sizeof(int)];
+
+	snprintf(self, sizeof(self), "/proc/thread-self/fd/%d", fd);
+	return above_streams(open(self, flags | O_CLOEXEC), false);
 }
 
 int sys_close(int fd)
@@ -120,11 +133,6 @@ int sys_ftruncate(int fd)
 int sys_fchmod(int fd, mode_t mode)
 {
 	return result(fchmod(fd, mode));
-}
-
-int sys_fchown(int fd, uid_t user, gid_t group)
-{
-	return result(fchown(fd, user, group));
 }
 
 int sys_fgetxattr(int fd, const char *name, void *buf, size_t size)
@@ -325,15 +333,57 @@ static bool is_fault(int signal)
 	       signal == SIGTRAP || signal == SIGABRT || signal == SIGSYS;
 }
 
-bool sys_has_signal_handlers(void)
+/*
+ * The signals that the mask lets in and that have a handler with these flags of
+ * SA_RESTART; the first one is enough where ret_signals is NULL.
+ */
+static bool find_handlers(const sigset_t *mask, int restarts, sigset_t *ret_signals)
 {
 	struct sigaction action;
+	bool found = false;
 
+	if (ret_signals)
+		sigemptyset(ret_signals);
+	for (int i = 1; i <= SIGRTMAX && (ret_signals || !found); i++) {
+		if (is_fault(i) || sigismember(mask, i) == 1 || sigaction(i, NULL, &action) < 0 ||
+		    action.sa_handler == SIG_DFL || action.sa_handler == SIG_IGN ||
+		    (action.sa_flags & SA_RESTART) != restarts)
+			continue;
+		if (ret_signals)
+			sigaddset(ret_signals, i);
+		found = true;
+	}
+	return found;
+}
+
+bool sys_has_interrupting_handlers(const sigset_t *mask)
+{
+	return find_handlers(mask, 0, NULL);
+}
+
+bool sys_has_restarting_handlers(const sigset_t *mask, sigset_t *ret_signals)
+{
+	return find_handlers(mask, SA_RESTART, ret_signals);
+}
+
+bool sys_let_in(const sigset_t *signals)
+{
+	sigset_t pending, before;
+	bool found = false;
+
+	sigpending(&pending);
 	for (int i = 1; i <= SIGRTMAX; i++)
-		if (!is_fault(i) && sigaction(i, NULL, &action) == 0 &&
-		    action.sa_handler != SIG_DFL && action.sa_handler != SIG_IGN)
-			return true;
-	return false;
+		found = found || (sigismember(&pending, i) == 1 && sigismember(signals, i) == 1);
+	if (found) {
+		pthread_sigmask(SIG_UNBLOCK, signals, &before);
+		pthread_sigmask(SIG_SETMASK, &before, NULL);
+	}
+	return found;
+}
+
+int sys_signalfd(const sigset_t *signals)
+{
+	return above_streams(signalfd(-1, signals, SFD_CLOEXEC | SFD_NONBLOCK), false);
 }
 
 int sys_getrandom(void *buf, size_t size)

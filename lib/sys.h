@@ -39,6 +39,7 @@ static inline bool is_stream(int fd)
 }
 
 int sys_openat(int dirfd, const char *name, int flags, mode_t mode);
+int sys_reopen(int fd, int flags); /* the file that an O_PATH descriptor stands for */
 int sys_close(int fd);
 int sys_fstat(int fd, struct stat *ret);
 int sys_fstatat(int dirfd, const char *name, struct stat *ret); /* follows no link */
@@ -50,7 +51,6 @@ int sys_read(int fd, void *buf, size_t size);
 int sys_write(int fd, const void *buf, size_t size);
 int sys_ftruncate(int fd); /* to nothing */
 int sys_fchmod(int fd, mode_t mode);
-int sys_fchown(int fd, uid_t user, gid_t group);
 int sys_fgetxattr(int fd, const char *name, void *buf, size_t size);
 int sys_fsetxattr(int fd, const char *name, const void *buf, size_t size);
 int sys_readlinkat(int dirfd, const char *name, char *buf, size_t size);
@@ -81,10 +81,18 @@ int sys_epoll_add(int epoll, int fd, uint32_t events);
 int sys_epoll_wait(int epoll, int timeout_ms, const sigset_t *mask); /* how many are ready */
 void sys_block_signals(sigset_t *ret_before);
 void sys_restore_signals(const sigset_t *before);
-int sys_timer_create(void); /* on the monotonic clock */
+/* The handlers of these, as far as they are pending, run now.  Was one pending? */
+bool sys_let_in(const sigset_t *signals);
+int sys_signalfd(const sigset_t *signals); /* readable while one of them is pending */
+int sys_timer_create(void);                /* on the monotonic clock */
 int sys_timer_set(int timer, int timeout_ms);
 int sys_sleep_ns(long ns);
-bool sys_has_signal_handlers(void); /* those of faults aside */
+/*
+ * Is there a handler without SA_RESTART for a signal that this mask lets in?  And those
+ * with SA_RESTART: is there one?  Handlers of faults do not count.
+ */
+bool sys_has_interrupting_handlers(const sigset_t *mask);
+bool sys_has_restarting_handlers(const sigset_t *mask, sigset_t *ret_signals);
 int sys_getrandom(void *buf, size_t size);
 void *sys_map_wiped(size_t size, bool *ret_wiped); /* memory zeroed in children, if it can be */
 int64_t sys_clock_ns(int clock);

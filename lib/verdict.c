@@ -189,6 +189,7 @@ static int judge_open(const struct judge *judge, struct judged *judged, int fd,
 		judged->pid = says.pid;
 	judged->ours = says.ours;
 	judged->locked = locked;
+	judged->inheritable = says.ours && says.record.inheritable;
 	if (locked)
 		return judge_locked(&says);
 	if (says.ours)
@@ -234,6 +235,7 @@ static int judge_regular(const struct judge *judge, struct judged *judged, int d
 	judged->fd = fd;
 	judged->dev = st.st_dev;
 	judged->ino = st.st_ino;
+	judged->owner = st.st_uid;
 	judged->changed = st.st_ctim;
 	return judge_open(judge, judged, fd, &st);
 }

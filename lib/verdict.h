@@ -23,10 +23,12 @@ struct judged {
 	int fd; /* keeps the inode, and so its number, from re-use; or -1 */
 	dev_t dev;
 	ino_t ino;
+	uid_t owner;
 	struct timespec changed; /* st_ctim */
 	pid_t pid;               /* recorded and meaningful here; or 0 */
 	bool ours;               /* made by this library */
 	bool locked;             /* by the kernel */
+	bool inheritable;        /* a child may adopt it, and has it if the process ends */
 
 	/* the file that a symbolic link of the other implementation leads to; or "" */
 	char target[NAME_MAX + 1];

@@ -3,20 +3,36 @@
  * Waiting is a loop of attempts in line (queue.c).  One comes right after the
  * line was joined, since a release before that woke nobody.
  *
- * A process that releases the lock and wants it again at once would have it
- * before the waiter that it woke has opened its eyes, every time.  So who has
- * just seen others in line goes to its end, and lets a turn pass before its
- * first attempt.  If nobody takes that turn, they are stopped, or slow, and are
- * not waited for again for a while.
+ * Yielding
+ * --------
+ * A process that releases the lock and wants it again immediately would acquire it
+ * before the waiter that it woke runs, every time.  So a handle that released the lock
+ * while others waited owes them a yield: it goes to the end of the wait queue, and
+ * makes no attempt until 10 ms have passed since the release.
+ *
+ * A waiter may need longer: an event loop that does something else first, a process
+ * that gets little of the processor, one that is stopped.  After a yield that nobody
+ * took the next one is twice as long, up to a second, so that a slow waiter gets the
+ * lock in the end; and it comes no earlier than ten times its length later, so that
+ * waiters which are stopped cost a busy process at most a tenth of its time.  A
+ * yield is looked at after 10 ms, 20 ms, 40 ms..., and the one after it is as long as
+ * this one took: so a waiter of 30 ms gets its turn each time.
+ *
+ * Signals
+ * -------
+ * As POSIX has it for blocking locks, a wait ends (-EINTR) only by a signal whose
+ * handler was installed without SA_RESTART.  epoll_wait(2) does not tell: it ends by
+ * any handler, and by SIGSTOP and SIGCONT too.  All signals are blocked but while we
+ * sleep, or a handler that ran just before would not end the sleep.
+ *
+ * - Only handlers with SA_RESTART, or none: we sleep again, in our place.
+ * - Only handlers without: the wait ends.  That the process was stopped and goes on
+ *   looks the same, and ends it, too.
+ * - Both: the signals with SA_RESTART stay blocked, and a signalfd(2) ends our sleep
+ *   when one of them is pending; then their handlers are let run.  The others are
+ *   not blocked, so that the kernel delivers them to this thread as if we were not
+ *   there (it prefers the first thread of a process).
  */
-
-/*
- * With -fexceptions, glibc's pthread_cleanup_push() is a variable with a clean-up
- * attribute, and the library would need libgcc_s.  Without this macro it registers the
- * handler by a call, as it does without -fexceptions.  Cancellation runs both kinds.
- */
-#undef __EXCEPTIONS
-
 #include <config.h>
 
 #include "wait.h"
@@ -29,74 +45,113 @@
 #include <pthread.h>
 #include <time.h>
 
-#define NS_PER_MS 1000000
+#define NS_PER_MS INT64_C(1000000)
 
-/* How long others are let go first, in line and before an attempt that must not wait. */
-#define TURN_MS      10
-#define TURN_TRY_MS  5
-#define TURN_LOOK_NS (100 * 1000L)
+#define YIELD_MIN_NS   (10 * NS_PER_MS)
+#define YIELD_MAX_NS   (1000 * NS_PER_MS)
+#define YIELDS_MAX     7  /* missed ones, until the next is of the longest */
+#define YIELD_INTERVAL 10 /* times the length of one that was missed */
+#define DEFER_MS       10
 
-/* Who comes back later than this is not the one that takes everybody's turn, */
-#define TURN_RECENT_NS (50 * (int64_t)NS_PER_MS)
-/* and so long nobody is let go first after nobody went. */
-#define TURN_PAUSE_NS (1000 * (int64_t)NS_PER_MS)
-
-static bool owes_turn(const struct lockfile_pid *lock)
+/* The first look of a yield is after length_ns(0), and its last after length_ns(missed). */
+static int64_t length_ns(int step)
 {
-	int64_t now;
+	int64_t length = YIELD_MIN_NS << step;
 
-	if (lock->turn_owed_ns == 0)
+	return length < YIELD_MAX_NS ? length : YIELD_MAX_NS;
+}
+
+static int64_t since_release_ns(const struct yield *yield)
+{
+	return sys_clock_ns(CLOCK_MONOTONIC) - yield->since_ns;
+}
+
+/* Is one owed, and not over? */
+static bool must_yield(const struct yield *yield)
+{
+	return yield->since_ns != 0 && since_release_ns(yield) < length_ns(yield->missed) &&
+	       sys_clock_ns(CLOCK_MONOTONIC) >= yield->not_before_ns;
+}
+
+/* Somebody else acquired the lock, after so long. */
+static void end_taken_yield(struct yield *yield, int64_t after_ns)
+{
+	int step = 0;
+
+	while (step < YIELDS_MAX && length_ns(step + 1) <= after_ns)
+		step++;
+	*yield = (struct yield){ .missed = step };
+}
+
+/* Nobody did.  rests: it cost us time. */
+static void end_missed_yield(struct yield *yield, bool rests)
+{
+	if (rests)
+		yield->not_before_ns =
+			sys_clock_ns(CLOCK_MONOTONIC) + YIELD_INTERVAL * length_ns(yield->missed);
+	if (yield->missed < YIELDS_MAX)
+		yield->missed++;
+}
+
+/* An attempt, of this result, that may have been one after a yield. */
+static void end_yield(struct yield *yield, int r)
+{
+	int64_t after_ns;
+
+	if (yield->since_ns == 0)
+		return;
+	after_ns = since_release_ns(yield);
+	if (r != 0)
+		end_taken_yield(yield, after_ns);
+	else if (yield->is_on && after_ns >= length_ns(yield->missed))
+		end_missed_yield(yield, true);
+	/* what passed anyway between release and attempt was not enough */
+	else if (!yield->is_on && after_ns >= length_ns(yield->missed) && after_ns < YIELD_MAX_NS)
+		end_missed_yield(yield, false);
+	yield->since_ns = 0;
+	yield->is_on = false;
+}
+
+static int to_ms(int64_t ns)
+{
+	return (int)((ns + NS_PER_MS - 1) / NS_PER_MS);
+}
+
+/* Until the next look; false: the yield is over. */
+static bool pause_for_yield(struct lockfile_pid *lock)
+{
+	int64_t passed = since_release_ns(&lock->yield);
+	int step = 0;
+
+	while (step < lock->yield.missed && length_ns(step) <= passed)
+		step++;
+	if (passed >= length_ns(step))
 		return false;
-	now = sys_clock_ns(CLOCK_MONOTONIC);
-	return now - lock->turn_owed_ns < TURN_RECENT_NS && now >= lock->no_turn_before_ns;
-}
-
-/* After a turn was offered: was it taken? */
-static void settle_turn(struct lockfile_pid *lock, bool taken)
-{
-	lock->turn_owed_ns = 0;
-	lock->turn_given_ns = 0;
-	if (!taken)
-		lock->no_turn_before_ns = sys_clock_ns(CLOCK_MONOTONIC) + TURN_PAUSE_NS;
-}
-
-int wait_try(struct lockfile_pid *lock)
-{
-	struct awaited holder;
-	struct stat st;
-	bool taken = false;
-
-	if (owes_turn(lock)) {
-		int64_t end = sys_clock_ns(CLOCK_MONOTONIC) + TURN_TRY_MS * NS_PER_MS;
-
-		while (!taken && sys_clock_ns(CLOCK_MONOTONIC) < end) {
-			sys_sleep_ns(TURN_LOOK_NS);
-			taken = sys_fstatat(AT_FDCWD, lock->path.full, &st) == 0;
-		}
-		settle_turn(lock, taken);
-	}
-	return lock_acquire(lock, &holder);
-}
-
-/* In line: the first sleep is for those before us. */
-static bool give_turn(struct lockfile_pid *lock)
-{
-	if (!queue_has_others(&lock->queue)) {
-		settle_turn(lock, true);
-		return false;
-	}
-	lock->turn_given_ns = sys_clock_ns(CLOCK_MONOTONIC);
-	queue_pause(&lock->queue, TURN_MS);
+	queue_pause(&lock->queue, to_ms(length_ns(step) - passed));
 	return true;
 }
 
-/* The attempt before the line; BUSY where a turn is owed instead. */
-static int first_attempt(struct lockfile_pid *lock, bool *ret_owes)
+/* In the wait queue.  Does somebody wait to whom we can yield? */
+static bool begin_yield(struct lockfile_pid *lock)
+{
+	if (!queue_has_others(&lock->queue))
+		lock->yield = (struct yield){ 0 };
+	lock->yield.is_on = lock->yield.since_ns != 0 && pause_for_yield(lock);
+	return lock->yield.is_on;
+}
+
+/* The attempt before the wait queue; BUSY where a yield is owed instead. */
+static int first_attempt(struct lockfile_pid *lock, bool *ret_yields)
 {
 	struct awaited holder;
+	int r;
 
-	*ret_owes = owes_turn(lock);
-	return *ret_owes ? LOCKFILE_PID_ERR_BUSY : lock_acquire(lock, &holder);
+	*ret_yields = must_yield(&lock->yield);
+	if (*ret_yields)
+		return LOCKFILE_PID_ERR_BUSY;
+	r = lock_acquire(lock, &holder);
+	end_yield(&lock->yield, r);
+	return r;
 }
 
 /* With the lock, or without it for this reason. */
@@ -112,11 +167,7 @@ static int attempt(struct lockfile_pid *lock)
 	struct awaited holder;
 	int r = lock_acquire_in(lock, lock->queue.dir.fd, &holder);
 
-	if (lock->turn_given_ns != 0) {
-		int64_t given = sys_clock_ns(CLOCK_MONOTONIC) - lock->turn_given_ns;
-
-		settle_turn(lock, r != 0 || given < TURN_MS * NS_PER_MS);
-	}
+	end_yield(&lock->yield, r);
 	if (r != LOCKFILE_PID_ERR_BUSY) {
 		leave(lock, r);
 		return r;
@@ -125,6 +176,16 @@ static int attempt(struct lockfile_pid *lock)
 	if (lock->queue.first)
 		lock_prepare(lock, lock->queue.dir.fd);
 	return LOCKFILE_PID_ERR_BUSY;
+}
+
+/* The yield is not over, and nobody has taken it yet. */
+static bool goes_on_yielding(struct lockfile_pid *lock)
+{
+	struct stat st;
+
+	return lock->yield.is_on &&
+	       sys_fstatat(lock->queue.dir.fd, lock->path.name, &st) == -ENOENT &&
+	       pause_for_yield(lock);
 }
 
 int wait_continue(struct lockfile_pid *lock, bool woken)
@@ -140,41 +201,46 @@ int wait_continue(struct lockfile_pid *lock, bool woken)
 		queue_pause(&lock->queue, lock->queue.pause_ms);
 		return LOCKFILE_PID_ERR_BUSY;
 	}
-	if (!woken && lock->turn_given_ns == 0 && queue_defers(&lock->queue, &lock->path)) {
-		queue_pause(&lock->queue, TURN_MS);
+	if (!woken && goes_on_yielding(lock))
+		return LOCKFILE_PID_ERR_BUSY;
+	if (!woken && !lock->yield.is_on && queue_defers(&lock->queue, &lock->path)) {
+		queue_pause(&lock->queue, DEFER_MS);
 		return LOCKFILE_PID_ERR_BUSY;
 	}
 	return attempt(lock);
 }
 
-static int join(struct lockfile_pid *lock, bool owes, bool with_timer)
+static int join(struct lockfile_pid *lock, bool yields, bool with_timer)
 {
-	int r = queue_join(&lock->queue, &lock->path, with_timer);
+	int r = queue_join(&lock->queue, &lock->path, lock->file.owner, with_timer);
 
 	if (r < 0)
 		return r;
-	return owes && give_turn(lock) ? LOCKFILE_PID_ERR_BUSY : attempt(lock);
+	return yields && begin_yield(lock) ? LOCKFILE_PID_ERR_BUSY : attempt(lock);
 }
 
 int wait_begin(struct lockfile_pid *lock)
 {
-	bool owes;
-	int r = first_attempt(lock, &owes);
+	bool yields;
+	int r = first_attempt(lock, &yields);
 
-	return r == LOCKFILE_PID_ERR_BUSY ? join(lock, owes, true) : r;
+	return r == LOCKFILE_PID_ERR_BUSY ? join(lock, yields, true) : r;
 }
 
 void wait_cancel(struct lockfile_pid *lock)
 {
-	lock->turn_given_ns = 0;
+	lock->yield.is_on = false;
 	leave(lock, LOCKFILE_PID_ERR_BUSY);
 }
 
 /* A sleeper, and how its caller shall be left. */
 struct sleeper {
 	struct lockfile_pid *lock;
-	sigset_t mask;
-	bool has_handlers;
+	sigset_t mask;       /* the caller's, */
+	sigset_t sleep_mask; /* and that we sleep with */
+	bool is_interruptible;
+	bool has_both; /* kinds of handlers; these are of the signals that restart: */
+	sigset_t restarting;
 	int cancel_state;
 };
 
@@ -186,15 +252,20 @@ static void cancel(void *argument)
 	sys_restore_signals(&sleeper->mask);
 }
 
-static int sleep_in_line(struct sleeper *sleeper, int timeout_ms)
+static int sleep_in_queue(struct sleeper *sleeper, int timeout_ms)
 {
 	int r, state;
 
 	pthread_cleanup_push(cancel, sleeper);
 	pthread_setcancelstate(sleeper->cancel_state, &state);
-	r = queue_sleep(&sleeper->lock->queue, timeout_ms, &sleeper->mask, sleeper->has_handlers);
+	r = queue_sleep(&sleeper->lock->queue, timeout_ms, &sleeper->sleep_mask,
+	                &sleeper->restarting);
 	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
 	pthread_cleanup_pop(0);
+	/* a handler may have been installed meanwhile, or be gone when it has run */
+	if (r == -EINTR && !sleeper->is_interruptible &&
+	    !sys_has_interrupting_handlers(&sleeper->mask))
+		r = 0;
 	return r;
 }
 
@@ -203,23 +274,22 @@ static int time_left(int64_t deadline_ns)
 {
 	int64_t left = deadline_ns - sys_clock_ns(CLOCK_MONOTONIC);
 
-	return left <= 0 ? 0 : (int)((left + NS_PER_MS - 1) / NS_PER_MS);
+	return left <= 0 ? 0 : to_ms(left);
 }
 
 /*
  * Until the lock is ours, or the time is over; then comes an attempt, whoever is
  * first and however late it is.
  */
-static int wait_in_line(struct sleeper *sleeper, bool owes, int timeout_ms, int64_t deadline)
+static int wait_in_queue(struct sleeper *sleeper, int r, int timeout_ms, int64_t deadline)
 {
 	struct lockfile_pid *lock = sleeper->lock;
-	int r = join(lock, owes, false);
 
 	while (r == LOCKFILE_PID_ERR_BUSY) {
 		int left = timeout_ms < 0 ? INT_MAX : time_left(deadline);
 		int pause = lock->queue.pause_ms;
 
-		r = left == 0 ? 1 : sleep_in_line(sleeper, pause < left ? pause : left);
+		r = left == 0 ? 1 : sleep_in_queue(sleeper, pause < left ? pause : left);
 		if (r >= 0)
 			r = wait_continue(lock, r > 0);
 		else
@@ -232,22 +302,42 @@ static int wait_in_line(struct sleeper *sleeper, bool owes, int timeout_ms, int6
 	return r;
 }
 
-/*
- * Signals are let in only while we sleep.  A handler that ran just before would
- * not interrupt the sleep.
- */
+/* Which signals end our sleep, and which the wait? */
+static void look_at_handlers(struct sleeper *sleeper)
+{
+	sleeper->sleep_mask = sleeper->mask;
+	sleeper->is_interruptible = sys_has_interrupting_handlers(&sleeper->mask);
+	sleeper->has_both = sleeper->is_interruptible &&
+	                    sys_has_restarting_handlers(&sleeper->mask, &sleeper->restarting);
+	if (sleeper->has_both)
+		sigorset(&sleeper->sleep_mask, &sleeper->mask, &sleeper->restarting);
+}
+
+static int join_for_sleep(struct sleeper *sleeper, bool yields)
+{
+	struct lockfile_pid *lock = sleeper->lock;
+	int r = join(lock, yields, false);
+
+	/* without a descriptor for them they end the wait */
+	if (r == LOCKFILE_PID_ERR_BUSY && sleeper->has_both &&
+	    queue_add_signals(&lock->queue, &sleeper->restarting) < 0)
+		sleeper->sleep_mask = sleeper->mask;
+	return r;
+}
+
 int wait_for(struct lockfile_pid *lock, int timeout_ms, int cancel_state)
 {
 	int64_t deadline = sys_clock_ns(CLOCK_MONOTONIC) + (int64_t)timeout_ms * NS_PER_MS;
 	struct sleeper sleeper = { .lock = lock, .cancel_state = cancel_state };
-	bool owes;
-	int r = first_attempt(lock, &owes);
+	bool yields;
+	int r = first_attempt(lock, &yields);
 
 	if (r != LOCKFILE_PID_ERR_BUSY)
 		return r;
-	sleeper.has_handlers = sys_has_signal_handlers();
 	sys_block_signals(&sleeper.mask);
-	r = wait_in_line(&sleeper, owes, timeout_ms, deadline);
+	look_at_handlers(&sleeper);
+	r = join_for_sleep(&sleeper, yields);
+	r = wait_in_queue(&sleeper, r, timeout_ms, deadline);
 	sys_restore_signals(&sleeper.mask);
 	return r;
 }

@@ -5,9 +5,6 @@
 
 #include "lock.h"
 
-/* One attempt that does not wait. */
-int wait_try(struct lockfile_pid *lock);
-
 /* An attempt; LOCKFILE_PID_ERR_BUSY: in line now, for an event loop to wait by queue.epoll. */
 int wait_begin(struct lockfile_pid *lock);
 

@@ -17,10 +17,12 @@
  *			is through its handlers for forks; the result is its PID
  *	exec		executes itself: a new image with a new handle
  *	begin, continue, cancel		lockfile_pid_wait_...()
- *	spin, tryspin	locks and unlocks in a tight loop until there is more
+ *	spin		locks and unlocks in a tight loop until there is more
  *			input; answers when it first has the lock, with 0, and at
  *			the end with how often it had it
  *	handle		has a handler for SIGUSR1
+ *	handle-restart	has one for SIGUSR2, with SA_RESTART
+ *	handle-both	has both
  *	nobody		becomes a user who owns nothing
  *	user NUMBER	becomes that user
  */
@@ -110,12 +112,12 @@ static int is_told_more(void)
 	return poll(&input, 1, 0) != 0;
 }
 
-static int spin(int (*take)(struct lockfile_pid *))
+static int spin(void)
 {
 	int count = 0, r;
 
 	while (!is_told_more()) {
-		r = take(lock);
+		r = lockfile_pid_lock(lock);
 		if (r == 0) {
 			if (count++ == 0)
 				printf("0\n");
@@ -132,11 +134,16 @@ static void ignore(int number)
 	(void)number;
 }
 
-static int handle_signal(void)
+static int handle_signal(int number, int flags)
 {
-	struct sigaction action = { .sa_handler = ignore };
+	struct sigaction action = { .sa_handler = ignore, .sa_flags = flags };
 
-	return sigaction(SIGUSR1, &action, NULL);
+	return sigaction(number, &action, NULL);
+}
+
+static int handle_both(void)
+{
+	return handle_signal(SIGUSR1, 0) | handle_signal(SIGUSR2, SA_RESTART);
 }
 
 static int become(uid_t user)
@@ -167,11 +174,13 @@ static int obey_line(const char *line)
 	if (strcmp(line, "cancel") == 0)
 		return lockfile_pid_wait_cancel(lock);
 	if (strcmp(line, "spin") == 0)
-		return spin(lockfile_pid_lock);
-	if (strcmp(line, "tryspin") == 0)
-		return spin(lockfile_pid_trylock);
+		return spin();
 	if (strcmp(line, "handle") == 0)
-		return handle_signal();
+		return handle_signal(SIGUSR1, 0);
+	if (strcmp(line, "handle-restart") == 0)
+		return handle_signal(SIGUSR2, SA_RESTART);
+	if (strcmp(line, "handle-both") == 0)
+		return handle_both();
 	if (strcmp(line, "nobody") == 0)
 		return become(NOBODY);
 	if (strncmp(line, "user ", 5) == 0)

@@ -13,7 +13,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#define MAX_RULES 64
+#define MAX_RULES 256
 #define MAX_CALLS 65536
 
 enum kind { RESULT, MADE, SHORT, BEFORE, AFTER };
@@ -357,6 +357,12 @@ static int other_openat(int dirfd, const char *name, int flags, mode_t mode)
 	return is_missing(name) ? -ENOENT : __real_sys_openat(dirfd, name, flags, mode);
 }
 
+int __real_sys_reopen(int fd, int flags);
+static int other_reopen(int fd, int flags)
+{
+	return other_system.no_proc ? -ENOENT : __real_sys_reopen(fd, flags);
+}
+
 int __real_sys_readlinkat(int dirfd, const char *name, char *buf, size_t size);
 static int other_readlinkat(int dirfd, const char *name, char *buf, size_t size)
 {
@@ -460,6 +466,7 @@ WRAP_AS(int, sys_openat, other_openat, (int dirfd, const char *name, int flags, 
 		}                                \
 	}
 
+WRAP_BY(int, sys_reopen, other_reopen, (int fd, int flags), (fd, flags))
 WRAP_FD(int, sys_close, (int fd), (fd))
 WRAP_FD(int, sys_fstat, (int fd, struct stat *ret), (fd, ret))
 WRAP(int, sys_fstatat, (int dirfd, const char *name, struct stat *ret), (dirfd, name, ret))
@@ -469,7 +476,6 @@ WRAP_FD(int, sys_pwrite, (int fd, const void *buf, size_t size), (fd, buf, limit
 WRAP_FD(int64_t, sys_lseek, (int fd, int64_t offset, int whence), (fd, offset, whence))
 WRAP_FD(int, sys_ftruncate, (int fd), (fd))
 WRAP_FD(int, sys_fchmod, (int fd, mode_t mode), (fd, mode))
-WRAP_FD(int, sys_fchown, (int fd, uid_t user, gid_t group), (fd, user, group))
 WRAP_AS(int, sys_fgetxattr, other_fgetxattr, (int fd, const char *name, void *buf, size_t size),
         (fd, name, buf, size), fd, 0)
 WRAP_FD(int, sys_fsetxattr, (int fd, const char *name, const void *buf, size_t size),
@@ -504,7 +510,11 @@ WRAP_BY(int, sys_epoll_wait, other_epoll_wait, (int epoll, int timeout_ms, const
 WRAP(int, sys_timer_create, (void), ())
 WRAP_BY(int, sys_timer_set, other_timer_set, (int timer, int timeout_ms), (timer, timeout_ms))
 WRAP_BY(int, sys_sleep_ns, other_sleep_ns, (long ns), (ns))
-WRAP(bool, sys_has_signal_handlers, (void), ())
+WRAP(bool, sys_has_interrupting_handlers, (const sigset_t *mask), (mask))
+WRAP(bool, sys_has_restarting_handlers, (const sigset_t *mask, sigset_t *ret_signals),
+     (mask, ret_signals))
+WRAP(bool, sys_let_in, (const sigset_t *signals), (signals))
+WRAP(int, sys_signalfd, (const sigset_t *signals), (signals))
 WRAP_VOID(sys_block_signals, (sigset_t * ret_before), (ret_before))
 WRAP_VOID(sys_restore_signals, (const sigset_t *before), (before))
 WRAP(int, sys_getrandom, (void *buf, size_t size), (buf, limited(size)))

@@ -245,6 +245,77 @@ TEST(the_descriptor_can_be_nested_in_another_epoll)
 	lockfile_pid_free(lock);
 }
 
+/*
+ * A loop that asks our descriptor itself takes the events from it.  In a child by
+ * clone(2) the holder's descriptors, and its kernel lock, live on.
+ */
+static int hold_with_a_copy(void *argument)
+{
+	const int *pipe = argument;
+	struct lockfile_pid *lock;
+	pid_t copy;
+
+	REQUIRE(lockfile_pid_new(&lock, "x.pid") == 0 && lockfile_pid_trylock(lock) == 0);
+	copy = raw_fork();
+	while (copy == 0)
+		pause();
+	REQUIRE(write(pipe[1], &copy, sizeof(copy)) == sizeof(copy));
+	while (true)
+		pause();
+}
+
+static pid_t start_holder_with_a_copy(pid_t *ret_copy)
+{
+	int fds[2];
+	pid_t pid;
+
+	ck_assert_int_eq(pipe2(fds, O_CLOEXEC), 0);
+	pid = checked_fork();
+	if (pid == 0)
+		_exit(hold_with_a_copy(fds));
+	ck_assert_int_eq(read(fds[0], ret_copy, sizeof(*ret_copy)), sizeof(*ret_copy));
+	close(fds[0]);
+	close(fds[1]);
+	return pid;
+}
+
+static void take_events(int fd)
+{
+	struct epoll_event events[8];
+
+	ck_assert_int_gt(epoll_wait(fd, events, 8, -1), 0);
+}
+
+/* Of the waiter: nobody, or a child with copies of its descriptors, its pidfd among them. */
+static const bool with_copies[] = { false, true };
+
+TEST_EACH(a_loop_that_takes_the_events_itself_is_told_of_the_death_of_the_holder, with_copies)
+{
+	pid_t copy, holder, child = 0;
+	struct lockfile_pid *lock;
+	struct epoll_event event;
+
+	skip_without_pidfds();
+	skip_without_attributes();
+	holder = start_holder_with_a_copy(&copy);
+	lock = in_line("x.pid");
+	ck_assert(is_silent(lock));
+	if (with_copies[_i]) {
+		child = raw_fork();
+		while (child == 0)
+			pause();
+	}
+	kill_child(holder);
+	/* the event is there, and is taken; nothing is left for wait_continue() to see */
+	take_events(lockfile_pid_wait_fd(lock));
+	ck_assert_int_eq(epoll_wait(lockfile_pid_wait_fd(lock), &event, 1, 0), 0);
+	ck_assert_int_eq(lockfile_pid_wait_continue(lock), 0);
+	lockfile_pid_free(lock);
+	ck_assert_int_eq(kill(copy, SIGKILL), 0);
+	if (child > 0)
+		kill_child(child);
+}
+
 static int continue_one(struct lockfile_pid *const *locks, int count)
 {
 	struct pollfd fds[4];

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * PATH.queue in the hands of an attacker.  Waiters do without a line, or in one
- * that somebody eats from, floods or locks; and a release writes into none but
- * a line.
+ * PATH.queue in the hands of an attacker.  Nobody opens what is not of its own user,
+ * so that nothing the attacker does to a FIFO of its own reaches the victims: they
+ * wait without a queue, and end in time.
  */
 #include <config.h>
 
@@ -12,7 +12,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <lockfile-pid.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 
 #define BUSY LOCKFILE_PID_ERR_BUSY
 
@@ -83,43 +88,28 @@ static void expect_takeover(struct pair *pair)
 
 /* What is planted beforehand */
 
-static const struct {
-	void (*make)(const char *);
-	bool is_line; /* and who waits in it removes it if that is allowed */
-} plants[] = {
-	{ make_link_to_file, false },
-	{ make_link_to_fifo, false },
-	{ make_link_to_directory, false },
-	{ make_link_to_device, false },
-	{ make_link_to_nothing, false },
-	{ make_fifo, true },
-	{ make_closed_fifo, true },
-	{ make_socket, false },
-	{ make_directory, false },
-	{ make_full_directory, false },
-	{ make_device, false },
-	{ make_file, false },
-	{ make_closed_file, false },
-	{ make_shut_file, false },
-	{ make_second_name, false },
-	{ make_second_fifo_name, false },
+static void (*const plants[])(const char *) = {
+	make_link_to_file,     make_link_to_fifo,    make_link_to_directory,
+	make_link_to_device,   make_link_to_nothing, make_fifo,
+	make_closed_fifo,      make_socket,          make_directory,
+	make_full_directory,   make_device,          make_file,
+	make_closed_file,      make_shut_file,       make_second_name,
+	make_second_fifo_name,
 };
 
-TEST_EACH_SCENE(what_is_planted_in_the_place_of_the_line_holds_up_nobody, plants)
+TEST_EACH_SCENE(what_is_planted_in_the_place_of_the_queue_holds_up_nobody_and_stays, plants)
 {
 	struct pair pair = begin_pair(_i);
-	bool is_line = plants[ROW(_i)].is_line;
 
-	plant(plants[ROW(_i)].make, QUEUE);
+	plant(plants[ROW(_i)], QUEUE);
 	expect_timeout(&pair);
 	expect_release(&pair);
 	expect_takeover(&pair);
-	if (!is_line || power_in(pair.scene) == IN_STICKY)
-		ck_assert_str_eq(list_dir(DIR), NAME ".queue ");
+	ck_assert_str_eq(list_dir(DIR), NAME ".queue ");
 	end_pair(&pair);
 }
 
-/* What an attacker does in a line of its own, or in that of the victim */
+/* What an attacker does to a FIFO of its own */
 
 static void eat(const char *name)
 {
@@ -177,40 +167,108 @@ static void lock_for_writing(const char *name)
 	lock_bytes(name, F_WRLCK);
 }
 
+/* Whoever opens, reads, writes or closes the FIFO meanwhile sleeps until this ends. */
+static void keep_pipe(const char *name)
+{
+	int fd = open(name, O_RDWR | O_CLOEXEC), ends[2];
+
+	REQUIRE(fd >= 0 && socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) == 0);
+	user_is_ready();
+	splice(ends[0], NULL, fd, NULL, 1, 0);
+}
+
 static void (*const attacks[])(const char *) = {
-	eat, fill, flood, lock_for_reading, lock_for_writing,
+	eat, fill, flood, lock_for_reading, lock_for_writing, keep_pipe,
 };
 
-TEST_EACH_SCENE(attack_in_a_line_of_the_attackers_holds_up_nobody, attacks)
+static pid_t start_attack(void (*attack)(const char *), const char *name)
+{
+	pid_t pid = start_as_user(ATTACKER, attack, name);
+
+	while (attack == keep_pipe && !is_emulated() && system_call_of(pid) != SYS_splice)
+		sched_yield();
+	return pid;
+}
+
+TEST_EACH_SCENE(attack_in_a_queue_of_the_attackers_holds_up_nobody, attacks)
 {
 	struct pair pair = begin_pair(_i);
 	pid_t attacker;
 
 	plant(make_fifo, QUEUE);
-	attacker = start_as_user(ATTACKER, attacks[ROW(_i)], QUEUE);
+	attacker = start_attack(attacks[ROW(_i)], QUEUE);
 	expect_timeout(&pair);
 	expect_release(&pair);
 	expect_takeover(&pair);
+	ck_assert_int_eq(holder_do(&pair.victim, "check"), 0);
 	kill_child(attacker);
 	end_pair(&pair);
 }
 
-/* The attacker comes when they stand in it already. */
-TEST_EACH_SCENE(attack_in_a_line_of_the_victims_holds_up_nobody, attacks)
+static void expect_closed(const char *name)
+{
+	REQUIRE(open(name, O_RDWR | O_NONBLOCK | O_CLOEXEC) < 0 && errno == EACCES);
+	REQUIRE(open(name, O_RDONLY | O_NONBLOCK | O_CLOEXEC) < 0 && errno == EACCES);
+	REQUIRE(open(name, O_WRONLY | O_NONBLOCK | O_CLOEXEC) < 0 && errno == EACCES);
+}
+
+TEST_SCENES(queue_of_the_victims_cannot_be_opened_by_the_attacker)
 {
 	struct pair pair = begin_pair(_i);
-	pid_t attacker;
 
 	begin_wait(&pair);
-	attacker = start_as_user(ATTACKER, attacks[ROW(_i)], QUEUE);
+	as_user(ATTACKER, expect_closed, QUEUE);
 	ck_assert_int_eq(holder_do(&pair.holder, "unlock"), 0);
 	end_wait(&pair);
-	expect_timeout(&pair);
-	expect_takeover(&pair);
-	kill_child(attacker);
-	/* whoever comes next clears what the attacker has kept */
-	expect_release(&pair);
 	ck_assert_str_eq(list_dir(DIR), "");
+	end_pair(&pair);
+}
+
+/*
+ * The name leads to a file at one moment, and to a FIFO whose pipe is kept at the
+ * next, as fast as the attacker can.  Where it may, it exchanges a queue of the
+ * victims as well.
+ */
+#define THEIRS DIR "/theirs"
+#define SWAPS  150
+
+static void swap(const char *name)
+{
+	int end[2];
+	char byte;
+
+	make_fifo(THEIRS);
+	make_file(name);
+	REQUIRE(pipe2(end, O_CLOEXEC) == 0);
+	if (fork() == 0) {
+		int fd = open(THEIRS, O_RDWR | O_CLOEXEC), ends[2];
+
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		REQUIRE(fd >= 0 && socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) == 0);
+		REQUIRE(write(end[1], "", 1) == 1);
+		splice(ends[0], NULL, fd, NULL, 1, 0);
+		_exit(0);
+	}
+	REQUIRE(read(end[0], &byte, 1) == 1);
+	user_is_ready();
+	while (true)
+		syscall(SYS_renameat2, AT_FDCWD, THEIRS, AT_FDCWD, name, 2);
+}
+
+TEST_SCENES(queue_that_is_swapped_all_the_time_holds_up_nobody)
+{
+	struct pair pair = begin_pair(_i);
+	pid_t attacker = start_as_user(ATTACKER, swap, QUEUE);
+
+	for (int i = 0; i < SWAPS; i++) {
+		ck_assert_int_eq(holder_do(&pair.holder, "trylock"), 0);
+		ck_assert_int_eq(holder_do(&pair.victim, "timedlock 1"), -ETIMEDOUT);
+		ck_assert_int_eq(holder_do(&pair.victim, "check"), BUSY);
+		ck_assert_int_eq(holder_do(&pair.holder, "unlock"), 0);
+	}
+	kill_child(attacker);
+	clear(THEIRS);
+	clear(QUEUE);
 	end_pair(&pair);
 }
 

@@ -17,8 +17,6 @@
 #define TAKEOVER SCENE_PATH ".takeover"
 #define TARGET   SCENE_PATH "-1"
 #define NO_PID   4194304 /* which no process can have */
-#define NOON     INT64_C(43200000000000)
-#define HOUR     INT64_C(3600000000000)
 
 /* What is there. */
 
@@ -151,25 +149,6 @@ static int lock_again(void)
 	return lockfile_pid_timedlock(lock, 1);
 }
 
-/* A turn is owed to others, for some hundred microseconds by a clock that stands. */
-
-static void owe_turn(void)
-{
-	lock->turn_owed_ns = NOON - 1;
-}
-
-static void let_time_pass(void *unused)
-{
-	(void)unused;
-	steer_result("sys_clock_ns", EVERY, NOON + HOUR);
-}
-
-static void clock_stands(void)
-{
-	steer_result("sys_clock_ns", EVERY, NOON);
-	steer_before("sys_sleep_ns", 5, let_time_pass, NULL);
-}
-
 /* To be as it was, for the next time. */
 
 static void remove_it(void)
@@ -188,7 +167,6 @@ static void acquired(int r)
 {
 	umask(022);
 	outcome_acquired(r);
-	lock->no_turn_before_ns = 0;
 	ck_assert_int_eq(lockfile_pid_set_mode(lock, 0644), 0);
 	ck_assert_int_eq(lockfile_pid_set_inheritable(lock, 0), 0);
 	ck_assert_int_eq(lockfile_pid_set_cluster_locks(lock, 0), 0);
@@ -227,7 +205,6 @@ static const struct operation operations[] = {
 	TRYLOCK("alien", alien, NULL, outcome_busy, ALIEN, remove_it),
 	TRYLOCK("inheritable", inheritable, NULL, acquired, 0, NULL),
 	TRYLOCK("inheritable, stale", inheritable_stale, NULL, acquired, 0, NULL),
-	TRYLOCK("owing a turn", owe_turn, clock_stands, acquired, 0, NULL),
 	{ .name = "stale, its PID is another's",
 	  .function = "trylock",
 	  .prepare = reused_pid,

@@ -12,10 +12,12 @@
 #include "memory.h"
 #include "outcome.h"
 #include "steer.h"
+#include "sys.h"
 
 #include <errno.h>
 #include <lockfile-pid.h>
 #include <poll.h>
+#include <signal.h>
 #include <sys/stat.h>
 #include <time.h>
 
@@ -93,13 +95,26 @@ static void remove_foreign(void)
 	unlink(SCENE_PATH);
 }
 
-/* The line is to be open to the group; and to the user, if root makes it. */
-static void held_where_others_may_wait(void)
+static void ignore(int number)
 {
-	ck_assert_int_eq(chmod("d", 0775), 0);
-	if (geteuid() == 0)
-		ck_assert_int_eq(chown("d", NOBODY, NOBODY), 0);
+	(void)number;
+}
+
+/* One that ends a wait, and one that does not. */
+static void held_with_handlers(void)
+{
+	struct sigaction ends = { .sa_handler = ignore };
+	struct sigaction restarts = { .sa_handler = ignore, .sa_flags = SA_RESTART };
+
+	ck_assert_int_eq(sigaction(SIGUSR1, &ends, NULL), 0);
+	ck_assert_int_eq(sigaction(SIGUSR2, &restarts, NULL), 0);
 	scene_other_holds();
+}
+
+static void remove_handlers(void)
+{
+	signal(SIGUSR1, SIG_DFL);
+	signal(SIGUSR2, SIG_DFL);
 }
 
 static void inheritable_held(void)
@@ -108,13 +123,13 @@ static void inheritable_held(void)
 	scene_other_holds();
 }
 
-/* A turn is owed to the one who waits, for as long as the clock is not looked at. */
-static void third_waits_and_is_owed_a_turn(void)
+/* A yield is owed to the one who waits, and lasts longer than the calls before it. */
+static void third_waits_and_is_owed_a_yield(void)
 {
 	ck_assert_int_eq(lockfile_pid_trylock(lock), 0);
 	scene_third_waits();
 	ck_assert_int_eq(lockfile_pid_unlock(lock), 0);
-	lock->turn_owed_ns = INT64_MAX / 2;
+	lock->yield.since_ns = sys_clock_ns(CLOCK_MONOTONIC) + 50 * 1000000;
 }
 
 static void in_line(void)
@@ -205,7 +220,7 @@ static int poll_until_killed(void)
 static void acquired(int r)
 {
 	outcome_acquired(r);
-	lock->turn_owed_ns = lock->turn_given_ns = lock->no_turn_before_ns = 0;
+	lock->yield = (struct yield){ 0 };
 	ck_assert_int_eq(lockfile_pid_set_inheritable(lock, 0), 0);
 }
 
@@ -240,11 +255,19 @@ static const struct operation blocking[] = {
 	LOCK("released after a second", scene_other_holds, released_later),
 	LOCK("killed", scene_mortal_holds, killed),
 	LOCK("third before us", scene_holds_and_third_waits, released),
-	LOCK("owing a turn", third_waits_and_is_owed_a_turn, released),
+	LOCK("owing a turn", third_waits_and_is_owed_a_yield, released),
 	LOCK("line removed", scene_other_holds, line_removed),
 	LOCK("no line", scene_other_holds, no_line),
-	LOCK("open to others", held_where_others_may_wait, released),
+
 	LOCK("inheritable", inheritable_held, released),
+	{ .name = "handlers of both kinds",
+	  .function = "lock",
+	  .prepare = held_with_handlers,
+	  .rules = released,
+	  .act = wait_for_it,
+	  .judge = acquired,
+	  .clean = remove_handlers,
+	  .waits = true },
 	{ .name = "another program's",
 	  .function = "lock",
 	  .prepare = another_program_holds,

@@ -183,6 +183,50 @@ TEST(a_waiter_that_was_stopped_and_goes_on_keeps_its_place)
 	lockfile_pid_free(lock);
 }
 
+static void send_signals(const struct holder *waiter)
+{
+	for (int i = 0; i < 10; i++) {
+		ck_assert_int_eq(kill(waiter->pid, SIGUSR2), 0);
+		await_blocked(waiter);
+	}
+}
+
+/* Its handlers: of SIGUSR2 with SA_RESTART; and of SIGUSR1 without, or none. */
+static const char *const handlers[] = { "handle-restart", "handle-both" };
+
+static bool keeps_its_place_with(struct lockfile_pid *lock, const char *word)
+{
+	struct holder waiters[2] = { holder_start("x.pid"), holder_start("x.pid") };
+	int first;
+
+	ck_assert_int_eq(lockfile_pid_lock(lock), 0);
+	for (int i = 0; i < 2; i++) {
+		ck_assert_int_eq(holder_do(&waiters[i], word), 0);
+		holder_ask(&waiters[i], "lock");
+		await_blocked(&waiters[i]);
+	}
+	send_signals(&waiters[0]);
+	await_blocked(&waiters[1]);
+	ck_assert_int_eq(lockfile_pid_unlock(lock), 0);
+	first = await_one(waiters, 2);
+	ck_assert_int_eq(holder_answer(&waiters[first]), 0);
+	holder_end(&waiters[first]);
+	ck_assert_int_eq(holder_answer(&waiters[!first]), 0);
+	holder_end(&waiters[!first]);
+	return first == 0;
+}
+
+TEST_EACH(a_waiter_whose_handlers_ran_and_restart_keeps_its_place, handlers)
+{
+	struct lockfile_pid *lock = new_lock("x.pid");
+	int good = 0;
+
+	for (int round = 0; round < ROUNDS && good < 3; round++)
+		good += keeps_its_place_with(lock, handlers[_i]);
+	ck_assert_int_eq(good, 3);
+	lockfile_pid_free(lock);
+}
+
 /* How long the second takes while the first, stopped, is passed over. */
 static int pass_over_stopped(struct lockfile_pid *lock)
 {

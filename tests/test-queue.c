@@ -10,7 +10,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <grp.h>
 #include <lockfile-pid.h>
 #include <poll.h>
 #include <pthread.h>
@@ -26,6 +25,9 @@
 #include <sys/wait.h>
 
 #define FIFO "x.pid.queue"
+
+/* Of files that are made; then our effective user decides. */
+#define NO_OWNER ((uid_t)-1)
 
 static bool is_readable(const struct lockfile_pid *lock, int timeout_ms)
 {
@@ -550,10 +552,7 @@ TEST(a_look_without_a_wake_up_sees_that_the_last_heir_died)
 	heir = let_go_to_a_child(&holder);
 	begin(lock);
 	ck_assert_int_eq(lock->queue.watched, holder.pid);
-	steer_reset();
 	continue_in_vain(lock);
-	/* nothing is judged */
-	ck_assert_int_eq(steer_count("sys_pread"), 0);
 	ck_assert_int_eq(kill(heir, SIGKILL), 0);
 	await_death(heir);
 	ck_assert_int_ge(lock->queue.pidfd.fd, 0);
@@ -561,6 +560,21 @@ TEST(a_look_without_a_wake_up_sees_that_the_last_heir_died)
 	assert_content("x.pid", "%d\n", (int)getpid());
 	lockfile_pid_free(lock);
 	holder_end(&holder);
+}
+
+TEST(a_look_at_a_holder_that_lives_classifies_nothing)
+{
+	struct lockfile_pid *holder, *lock;
+
+	skip_without_pidfds();
+	holder = held();
+	lock = in_line();
+	steer_reset();
+	continue_in_vain(lock);
+	ck_assert_int_eq(steer_count("sys_openat"), 0);
+	ck_assert_int_eq(steer_count("sys_pread"), 0);
+	lockfile_pid_free(lock);
+	lockfile_pid_free(holder);
 }
 
 /* What has no kernel lock is judged each time. */
@@ -585,9 +599,20 @@ TEST(a_look_without_a_wake_up_judges_what_is_not_locked)
 
 /* Who is watched, and how long until the next look */
 
+static void watch_of_user(struct queue *queue, uid_t user)
+{
+	const struct awaited awaited = {
+		.pid = getpid(), .user = user, .wakes = true, .locked = true
+	};
+
+	queue_watch(queue, &awaited);
+}
+
 static void watch(struct queue *queue, pid_t pid, bool wakes)
 {
-	const struct awaited awaited = { .pid = pid, .wakes = wakes, .locked = true };
+	const struct awaited awaited = {
+		.pid = pid, .user = geteuid(), .wakes = wakes, .locked = true
+	};
 
 	queue_watch(queue, &awaited);
 }
@@ -597,7 +622,7 @@ static struct lockfile_pid *join(struct queue *ret, bool with_timer)
 	struct lockfile_pid *lock = new_lock("x.pid"); /* its path */
 
 	steer_reset();
-	ck_assert_int_eq(queue_join(ret, &lock->path, with_timer), 0);
+	ck_assert_int_eq(queue_join(ret, &lock->path, NO_OWNER, with_timer), 0);
 	return lock;
 }
 
@@ -613,7 +638,8 @@ static void leave_alone(struct queue *queue, struct lockfile_pid *lock)
 	assert_nothing_left();
 }
 
-TEST(a_holder_that_has_exited_and_still_holds_is_watched_no_longer)
+/* A child by clone(2), say, has a copy of its descriptor. */
+TEST(a_holder_that_has_exited_and_still_holds_ends_the_sleep_once)
 {
 	struct lockfile_pid *lock;
 	struct queue queue;
@@ -624,17 +650,13 @@ TEST(a_holder_that_has_exited_and_still_holds_is_watched_no_longer)
 	pid = idle_child();
 	watch(&queue, pid, true);
 	ck_assert_int_ge(queue.pidfd.fd, 0);
-	watch(&queue, pid, true);
-	ck_assert_int_ge(queue.pidfd.fd, 0);
-	ck_assert_int_eq(steer_count("sys_pidfd_open"), 1);
 	ck_assert_int_eq(kill(pid, SIGKILL), 0);
-	await_zombie(pid);
-	watch(&queue, pid, true);
-	ck_assert_int_lt(queue.pidfd.fd, 0);
-	ck_assert_int_eq(queue.pause_ms, 1000);
-	watch(&queue, pid, true);
-	ck_assert_int_lt(queue.pidfd.fd, 0);
-	ck_assert_int_eq(queue.pause_ms, 1000);
+	ck_assert_int_eq(queue_sleep(&queue, -1, NULL, NULL), 1);
+	for (int i = 0; i < 2; i++) {
+		watch(&queue, pid, true);
+		ck_assert_int_eq(queue.pause_ms, 1000);
+		ck_assert_int_eq(queue_sleep(&queue, 0, NULL, NULL), 0);
+	}
 	ck_assert_int_eq(steer_count("sys_pidfd_open"), 1);
 	ck_assert_int_eq(waitpid(pid, NULL, 0), pid);
 	leave_alone(&queue, lock);
@@ -654,14 +676,14 @@ TEST(the_death_of_a_holder_wakes_once_even_where_a_copy_of_its_pidfd_stays_open)
 	copy = dup(queue.pidfd.fd); /* as a child has it that was made by clone(2) */
 	ck_assert_int_ge(copy, 0);
 	kill_child(pid);
-	ck_assert_int_eq(queue_sleep(&queue, -1, NULL, false), 1);
+	ck_assert_int_eq(queue_sleep(&queue, -1, NULL, NULL), 1);
 	watch(&queue, getpid(), true); /* who has the lock now */
-	ck_assert_int_eq(queue_sleep(&queue, 0, NULL, false), 0);
+	ck_assert_int_eq(queue_sleep(&queue, 0, NULL, NULL), 0);
 	ck_assert_int_eq(close(copy), 0);
 	leave_alone(&queue, lock);
 }
 
-TEST(a_holder_that_is_a_zombie_or_gone_by_now_is_news_once)
+TEST(a_holder_that_is_a_zombie_already_ends_the_sleep_once)
 {
 	struct lockfile_pid *lock;
 	struct queue queue;
@@ -672,16 +694,29 @@ TEST(a_holder_that_is_a_zombie_or_gone_by_now_is_news_once)
 	pid = idle_child();
 	ck_assert_int_eq(kill(pid, SIGKILL), 0);
 	await_zombie(pid);
-	for (int i = 0; i < 2; i++) {
-		watch(&queue, pid, true);
-		ck_assert_int_lt(queue.pidfd.fd, 0);
-		ck_assert_int_eq(queue.pause_ms, 1);
-		watch(&queue, pid, true);
-		ck_assert_int_eq(queue.pause_ms, 1000);
-		watch(&queue, 0, true);
-		if (i == 0)
-			ck_assert_int_eq(waitpid(pid, NULL, 0), pid);
-	}
+	watch(&queue, pid, true);
+	ck_assert_int_eq(queue_sleep(&queue, 0, NULL, NULL), 1);
+	watch(&queue, pid, true);
+	ck_assert_int_eq(queue_sleep(&queue, 0, NULL, NULL), 0);
+	ck_assert_int_eq(waitpid(pid, NULL, 0), pid);
+	leave_alone(&queue, lock);
+}
+
+TEST(path_is_looked_at_soon_once_where_the_holder_is_gone_already)
+{
+	struct lockfile_pid *lock;
+	struct queue queue;
+	pid_t pid;
+
+	skip_without_pidfds();
+	lock = join_alone(&queue);
+	pid = idle_child();
+	kill_child(pid);
+	watch(&queue, pid, true);
+	ck_assert_int_lt(queue.pidfd.fd, 0);
+	ck_assert_int_eq(queue.pause_ms, 1);
+	watch(&queue, pid, true);
+	ck_assert_int_eq(queue.pause_ms, 1000);
 	leave_alone(&queue, lock);
 }
 
@@ -704,16 +739,18 @@ TEST(a_holder_of_unknown_pid_is_not_watched)
 	leave_alone(&queue, lock);
 }
 
-/* A foreign one. */
-TEST(the_first_looks_often_at_a_holder_that_wakes_nobody)
+/* Looks at PATH: after 1 ms, 2 ms... 50 ms. */
+static const int pauses[] = { 1, 2, 4, 8, 16, 32, 50, 50 };
+#define PAUSES (sizeof(pauses) / sizeof(pauses[0]))
+
+TEST(the_first_looks_often_at_a_third_party_file)
 {
-	static const int pauses[] = { 1, 2, 4, 8, 16, 32, 50, 50 };
 	struct queue first, second;
 	struct lockfile_pid *lock = join_alone(&first);
 
-	ck_assert_int_eq(queue_join(&second, &lock->path, false), 0);
+	ck_assert_int_eq(queue_join(&second, &lock->path, NO_OWNER, false), 0);
 	for (int i = 0; i < 2; i++) {
-		for (size_t j = 0; j < sizeof(pauses) / sizeof(pauses[0]); j++) {
+		for (size_t j = 0; j < PAUSES; j++) {
 			watch(&first, getpid(), false);
 			ck_assert_int_eq(first.pause_ms, pauses[j]);
 			watch(&second, getpid(), false);
@@ -726,13 +763,33 @@ TEST(the_first_looks_often_at_a_holder_that_wakes_nobody)
 	leave_alone(&first, lock);
 }
 
+TEST(all_look_often_at_a_file_of_another_user)
+{
+	struct queue first, second;
+	struct lockfile_pid *lock = join_alone(&first);
+
+	ck_assert_int_eq(queue_join(&second, &lock->path, NO_OWNER, false), 0);
+	for (size_t j = 0; j < PAUSES; j++) {
+		watch_of_user(&first, geteuid() + 1);
+		ck_assert_int_eq(first.pause_ms, pauses[j]);
+		watch_of_user(&second, geteuid() + 1);
+		ck_assert_int_eq(second.pause_ms, pauses[j]);
+	}
+	watch_of_user(&first, geteuid());
+	ck_assert_int_eq(first.pause_ms, 1000);
+	watch_of_user(&second, geteuid());
+	ck_assert_int_eq(second.pause_ms, 1000);
+	queue_leave(&second, &lock->path, false);
+	leave_alone(&first, lock);
+}
+
 TEST(nobody_else_is_seen_without_a_line)
 {
 	struct queue queue, other;
 	struct lockfile_pid *lock = join_alone(&queue);
 
 	ck_assert(!queue_has_others(&queue));
-	ck_assert_int_eq(queue_join(&other, &lock->path, false), 0);
+	ck_assert_int_eq(queue_join(&other, &lock->path, NO_OWNER, false), 0);
 	ck_assert(queue_has_others(&queue));
 	fd_close(&queue.fifo);
 	ck_assert(!queue_has_others(&queue));
@@ -745,7 +802,7 @@ TEST(nobody_else_is_seen_where_that_cannot_be_asked)
 	struct queue queue, other;
 	struct lockfile_pid *lock = join_alone(&queue);
 
-	ck_assert_int_eq(queue_join(&other, &lock->path, false), 0);
+	ck_assert_int_eq(queue_join(&other, &lock->path, NO_OWNER, false), 0);
 	ck_assert(queue_has_others(&queue));
 	steer_reset();
 	steer_result("sys_is_byte_locked", EVERY, -ENOLCK);
@@ -815,22 +872,10 @@ static void foreign_before(struct queue *queue)
 	queue->awaited.wakes = false;
 }
 
-static void unreadable(struct queue *queue)
+static void exited(struct queue *queue)
 {
 	(void)queue;
-	steer_result("sys_openat", 1, -EACCES);
-}
-
-static void unlocked(struct queue *queue)
-{
-	(void)queue;
-	steer_result("sys_is_write_locked", 1, false);
-}
-
-static void unlockable(struct queue *queue)
-{
-	(void)queue;
-	steer_result("sys_is_write_locked", 1, -EIO);
+	steer_result("sys_poll", 1, 1);
 }
 
 static void gone(struct queue *queue)
@@ -840,9 +885,8 @@ static void gone(struct queue *queue)
 }
 
 static void (*const news[])(struct queue *) = {
-	another_inode,   another_second, another_nanosecond,
-	unlocked_before, foreign_before, unreadable,
-	unlocked,        unlockable,     gone,
+	another_inode, another_second, another_nanosecond, unlocked_before, foreign_before,
+	exited,        gone,
 };
 
 TEST_EACH(a_look_without_a_wake_up_sees_each_change, news)
@@ -869,7 +913,7 @@ TEST_EACH(a_look_without_a_wake_up_sees_each_change, news)
 
 static bool is_woken(struct queue *queue)
 {
-	int r = queue_sleep(queue, 0, NULL, false);
+	int r = queue_sleep(queue, 0, NULL, NULL);
 
 	ck_assert_int_ge(r, 0);
 	return r == 1;
@@ -907,7 +951,7 @@ static struct lockfile_pid *join_with_timer(struct queue *ret)
 {
 	struct lockfile_pid *lock = join(ret, true);
 
-	ck_assert(!queue_drain(ret));
+	ck_assert(!queue_drain(ret, false));
 	return lock;
 }
 
@@ -918,9 +962,9 @@ TEST(an_event_loop_that_is_woken_takes_the_byte_away)
 
 	lock = join_with_timer(&queue);
 	write_wake_up(&queue);
-	ck_assert(queue_drain(&queue));
+	ck_assert(queue_drain(&queue, false));
 	ck_assert_int_eq(bytes_in(&queue), 0);
-	ck_assert(!queue_drain(&queue));
+	ck_assert(!queue_drain(&queue, false));
 	leave_alone(&queue, lock);
 }
 
@@ -933,8 +977,25 @@ TEST(a_byte_of_which_the_event_loop_was_told_is_a_wake_up)
 	lock = join_with_timer(&queue);
 	write_wake_up(&queue);
 	ck_assert_int_eq(epoll_wait(queue.epoll.fd, &event, 1, -1), 1);
-	ck_assert(queue_drain(&queue));
+	ck_assert(queue_drain(&queue, false));
 	leave_alone(&queue, lock);
+}
+
+/* It may be the one that woke those to whom we yield, and who have not read it. */
+TEST(a_byte_that_is_no_news_is_left_to_others_by_one_who_yields)
+{
+	struct lockfile_pid *lock;
+	struct queue first, second;
+
+	lock = join_with_timer(&first);
+	write_wake_up(&first);
+	ck_assert_int_eq(queue_join(&second, &lock->path, NO_OWNER, true), 0);
+	ck_assert(!queue_drain(&second, true));
+	ck_assert_int_eq(bytes_in(&first), 1);
+	write_wake_up(&first);
+	ck_assert(queue_drain(&second, true));
+	queue_leave(&second, &lock->path, false);
+	leave_alone(&first, lock);
 }
 
 TEST(the_death_of_the_holder_is_a_wake_up_without_a_byte)
@@ -948,7 +1009,7 @@ TEST(the_death_of_the_holder_is_a_wake_up_without_a_byte)
 	pid = idle_child();
 	watch(&queue, pid, true);
 	kill_child(pid);
-	ck_assert(queue_drain(&queue));
+	ck_assert(queue_drain(&queue, false));
 	leave_alone(&queue, lock);
 }
 
@@ -962,7 +1023,7 @@ TEST(time_that_is_over_is_no_wake_up)
 	queue_pause(&queue, 1);
 	timer.fd = queue.timer.fd;
 	ck_assert_int_eq(poll(&timer, 1, -1), 1);
-	ck_assert(!queue_drain(&queue));
+	ck_assert(!queue_drain(&queue, false));
 	leave_alone(&queue, lock);
 }
 
@@ -983,7 +1044,7 @@ TEST(a_line_that_took_the_place_of_ours_is_stood_in_and_not_removed)
 
 	steer_reset();
 	steer_before("sys_lock_byte", 1, replace_fifo, &fd);
-	ck_assert_int_eq(queue_join(&queue, &lock->path, false), 0);
+	ck_assert_int_eq(queue_join(&queue, &lock->path, NO_OWNER, false), 0);
 	ck_assert_int_eq(steer_count("sys_mkfifoat"), 1);
 	ck_assert_int_eq(steer_count("sys_unlinkat"), 0);
 	steer_reset();
@@ -995,6 +1056,22 @@ TEST(a_line_that_took_the_place_of_ours_is_stood_in_and_not_removed)
 	leave_alone(&queue, lock);
 }
 
+TEST(a_queue_that_was_there_and_cannot_be_used_is_left)
+{
+	struct lockfile_pid *lock = new_lock("x.pid"); /* its path */
+	struct queue queue;
+
+	ck_assert_int_eq(mkfifo(FIFO, 0600), 0);
+	steer_reset();
+	steer_result("sys_lock_byte", 1, -ENOLCK);
+	ck_assert_int_eq(queue_join(&queue, &lock->path, NO_OWNER, false), 0);
+	ck_assert_int_lt(queue.fifo.fd, 0);
+	steer_reset();
+	ck_assert(exists(FIFO));
+	ck_assert_int_eq(unlink(FIFO), 0);
+	leave_alone(&queue, lock);
+}
+
 TEST(where_no_line_can_be_made_that_is_tried_once)
 {
 	struct lockfile_pid *lock = new_lock("x.pid"); /* its path */
@@ -1002,7 +1079,7 @@ TEST(where_no_line_can_be_made_that_is_tried_once)
 
 	steer_reset();
 	steer_result("sys_mkfifoat", EVERY, -EACCES);
-	ck_assert_int_eq(queue_join(&queue, &lock->path, false), 0);
+	ck_assert_int_eq(queue_join(&queue, &lock->path, NO_OWNER, false), 0);
 	ck_assert_int_eq(steer_count("sys_mkfifoat"), 1);
 	steer_reset();
 	ck_assert(queue_is_joined(&queue));
@@ -1016,7 +1093,7 @@ TEST(a_byte_from_before_one_came_does_not_wake_it)
 	struct lockfile_pid *lock = join_alone(&first);
 
 	ck_assert_int_eq(write(first.fifo.fd, "", 1), 1);
-	ck_assert_int_eq(queue_join(&second, &lock->path, false), 0);
+	ck_assert_int_eq(queue_join(&second, &lock->path, NO_OWNER, false), 0);
 	ck_assert_int_ge(second.fifo.fd, 0);
 	ck_assert(!is_woken(&second));
 	ck_assert(is_woken(&first));
@@ -1031,7 +1108,7 @@ static struct lockfile_pid *join_as_two(struct queue *ret_first, struct queue *r
 {
 	struct lockfile_pid *lock = join_alone(ret_first);
 
-	ck_assert_int_eq(queue_join(ret_second, &lock->path, false), 0);
+	ck_assert_int_eq(queue_join(ret_second, &lock->path, NO_OWNER, false), 0);
 	watch(ret_first, 0, true);
 	watch(ret_second, 0, true);
 	ck_assert(ret_first->first && !ret_second->first);
@@ -1190,116 +1267,6 @@ TEST_EACH(a_release_writes_into_nothing_that_takes_the_place_of_a_line_just_then
 	lockfile_pid_free(lock);
 }
 
-TEST(who_stands_in_a_line_of_root_in_a_sticky_directory_is_woken_by_others)
-{
-	struct lockfile_pid *holder, *lock;
-
-	SKIP_UNLESS_ROOT();
-	holder = held();
-	lock = new_lock("x.pid");
-	ck_assert_int_eq(chmod(".", 01777), 0);
-	begin(lock);
-	steer_reset();
-	steer_result("sys_geteuid", EVERY, 12345);
-	lockfile_pid_free(holder);
-	steer_reset();
-	ck_assert(is_readable(lock, 0));
-	ck_assert_int_eq(lockfile_pid_wait_continue(lock), 0);
-	lockfile_pid_free(lock);
-}
-
-TEST(a_line_of_another_user_in_a_sticky_directory_is_not_used)
-{
-	struct lockfile_pid *holder, *lock;
-
-	SKIP_UNLESS_ROOT();
-	holder = held();
-	lock = new_lock("x.pid");
-	ck_assert_int_eq(chmod(".", 01777), 0);
-	ck_assert_int_eq(chown(".", 1, 1), 0);
-	ck_assert_int_eq(mkfifo(FIFO, 0600), 0);
-	ck_assert_int_eq(chown(FIFO, 2, 2), 0);
-	steer_reset();
-	steer_result("sys_geteuid", EVERY, 12345);
-	begin(lock);
-	ck_assert_int_lt(lock->queue.fifo.fd, 0);
-	ck_assert(lock->queue.pause_ms <= 50);
-	lockfile_pid_free(holder);
-	ck_assert_int_eq(steer_count("sys_write"), 0);
-	ck_assert_int_eq(steer_count("sys_mkfifoat"), 0);
-	ck_assert(is_readable(lock, -1));
-	ck_assert_int_eq(lockfile_pid_wait_continue(lock), 0);
-	steer_reset();
-	ck_assert(exists(FIFO));
-	ck_assert_int_eq(unlink(FIFO), 0);
-	lockfile_pid_free(lock);
-}
-
-/* Who may stand in whose line? */
-
-#define US   12345
-#define THEM 12346
-
-/* clang-format off: a row a line */
-static const struct {
-	uid_t fifo, dir;
-	mode_t mode;
-	bool stands;
-} standings[] = {
-	{ US, 0, 01777, true },                                /* ours */
-	{ US, THEM, 01777, true }, { THEM, THEM, 0777, true }, /* we can remove it, */
-	{ 0, 0, 0777, true },      { THEM, US, 01777, true },  /* even here */
-	{ 0, US, 01777, true },    { THEM, THEM, 01777, false },
-	{ THEM, 0, 01777, false }, { 0, 0, 01777, false },
-};
-/* clang-format on */
-
-static struct lockfile_pid *lay_line(int row)
-{
-	ck_assert_int_eq(chmod(".", standings[row].mode), 0);
-	ck_assert_int_eq(chown(".", standings[row].dir, 0), 0);
-	ck_assert_int_eq(mkfifo(FIFO, 0600), 0);
-	ck_assert_int_eq(chown(FIFO, standings[row].fifo, 0), 0);
-	steer_reset();
-	steer_result("sys_geteuid", EVERY, US);
-	return new_lock("x.pid");
-}
-
-TEST_EACH(a_line_is_stood_in_by_whom_it_cannot_bind, standings)
-{
-	struct lockfile_pid *holder, *lock;
-
-	SKIP_UNLESS_ROOT();
-	holder = held();
-	lock = lay_line(_i);
-	begin(lock);
-	ck_assert_int_eq(lock->queue.fifo.fd >= 0, standings[_i].stands);
-	cancel(lock);
-	ck_assert_int_eq(exists(FIFO), !standings[_i].stands);
-	unlink(FIFO);
-	steer_reset();
-	lockfile_pid_free(lock);
-	lockfile_pid_free(holder);
-}
-
-/* In a directory that may be sticky, for all we know. */
-TEST(a_line_of_another_user_in_a_directory_that_cannot_be_looked_at_is_not_used)
-{
-	struct queue queue = QUEUE_NONE;
-	struct lockfile_pid *lock;
-
-	SKIP_UNLESS_ROOT();
-	lock = lay_line(2);
-	steer_result("sys_fstat", 3, -EIO); /* after those of the directory and the FIFO */
-	ck_assert_int_eq(queue_join(&queue, &lock->path, false), 0);
-	ck_assert_int_lt(queue.fifo.fd, 0);
-	ck_assert_int_eq(steer_count("sys_fstat"), 3);
-	queue_leave(&queue, &lock->path, false);
-	ck_assert_int_eq(unlink(FIFO), 0);
-	steer_reset();
-	lockfile_pid_free(lock);
-}
-
 /* Another thread forks. */
 static struct {
 	pthread_t thread;
@@ -1352,87 +1319,6 @@ TEST_EACH(no_fork_takes_a_line_along_that_is_woken, calls_of_wake)
 	lockfile_pid_free(lock);
 }
 
-/* Where a daemon's user is at home, root's line is that user's, who could not wake it else. */
-
-#define USER NOBODY
-
-static const struct {
-	mode_t mode;
-	uid_t owner, expected;
-	mode_t expected_mode;
-} homes[] = {
-	{ 0755, USER, USER, 0600 }, { 0700, USER, USER, 0600 },  { 0775, USER, USER, 0660 },
-	{ 0777, USER, USER, 0666 }, { 01755, USER, 0, 0600 },    { 01777, USER, 0, 0666 },
-	{ 0755, 0, 0, 0600 },       { 02755, USER, USER, 0600 }, { 0703, 0, 0, 0606 },
-};
-
-TEST_EACH(the_line_that_root_makes_is_of_whose_directory_it_is, homes)
-{
-	struct lockfile_pid *holder, *lock;
-	struct stat st;
-
-	SKIP_UNLESS_ROOT();
-	ck_assert_int_eq(chown(".", homes[_i].owner, homes[_i].owner), 0);
-	ck_assert_int_eq(chmod(".", homes[_i].mode), 0);
-	holder = held();
-	lock = in_line();
-	ck_assert_int_eq(lstat(FIFO, &st), 0);
-	ck_assert_uint_eq(st.st_uid, homes[_i].expected);
-	ck_assert_uint_eq(st.st_mode & 0777, homes[_i].expected_mode);
-	lockfile_pid_free(lock);
-	lockfile_pid_free(holder);
-}
-
-#define GROUP 4242
-
-/* Else the group that may contend could neither stand in the line nor wake it. */
-static void make_line_as_user(void *unused)
-{
-	struct lockfile_pid *holder, *lock;
-	gid_t group = GROUP;
-	struct stat st;
-
-	(void)unused;
-	REQUIRE(setgroups(1, &group) == 0 && setgid(USER) == 0 && setuid(USER) == 0);
-	holder = held();
-	lock = in_line();
-	REQUIRE(lstat(FIFO, &st) == 0 && st.st_gid == GROUP && (st.st_mode & 0777) == 0660);
-	lockfile_pid_free(lock);
-	lockfile_pid_free(holder);
-}
-
-TEST(the_line_is_of_the_group_that_may_write_the_directory)
-{
-	SKIP_UNLESS_ROOT();
-	steer_reset();
-	ck_assert_int_eq(chown(".", 0, GROUP), 0);
-	ck_assert_int_eq(chmod(".", 0775), 0);
-	ck_assert_int_eq(in_child(make_line_as_user, NULL), 0);
-}
-
-/* The timer, which would wake it as well, is never set. */
-TEST(the_release_of_a_user_in_the_users_directory_wakes_root_at_once)
-{
-	struct lockfile_pid *lock = new_lock("x.pid");
-	struct holder holder;
-
-	SKIP_UNLESS_ROOT();
-	ck_assert_int_eq(chown(".", USER, USER), 0);
-	holder = holder_start("x.pid");
-	ck_assert_int_eq(holder_do(&holder, "nobody"), 0);
-	ck_assert_int_eq(holder_do(&holder, "trylock"), 0);
-	steer_reset();
-	steer_result("sys_timer_set", EVERY, 0);
-	begin(lock);
-	ck_assert(!is_readable(lock, 0));
-	ck_assert_int_eq(holder_do(&holder, "unlock"), 0);
-	ck_assert(is_readable(lock, 0));
-	ck_assert_int_eq(lockfile_pid_wait_continue(lock), 0);
-	steer_reset();
-	lockfile_pid_free(lock);
-	holder_end(&holder);
-}
-
 /* Somebody else's, that takes the place of the line that was just made. */
 
 static void make_way(void *name)
@@ -1452,37 +1338,6 @@ static void begin_while_it_is_moved(char *name)
 	steer_reset();
 	lockfile_pid_free(lock);
 	lockfile_pid_free(holder);
-}
-
-TEST(a_fifo_that_took_the_place_of_the_line_keeps_its_mode)
-{
-	char name[] = "theirs";
-	struct stat st = { .st_mode = 0 };
-	int fd;
-
-	ck_assert_int_eq(mkfifo(name, 0600), 0);
-	/* else it would go with the line */
-	fd = open(name, O_RDWR | O_CLOEXEC);
-	begin_while_it_is_moved(name);
-	ck_assert_int_eq(fstat(fd, &st), 0);
-	ck_assert_int_eq(st.st_mode & 07777, 0600);
-	close(fd);
-}
-
-TEST(a_fifo_that_took_the_place_of_the_line_keeps_its_owner)
-{
-	char name[] = "theirs";
-	struct stat st = { .st_uid = USER };
-	int fd;
-
-	SKIP_UNLESS_ROOT();
-	ck_assert_int_eq(chown(".", USER, USER), 0);
-	ck_assert_int_eq(mkfifo(name, 0600), 0);
-	fd = open(name, O_RDWR | O_CLOEXEC);
-	begin_while_it_is_moved(name);
-	ck_assert_int_eq(fstat(fd, &st), 0);
-	ck_assert_uint_eq(st.st_uid, 0);
-	close(fd);
 }
 
 TEST(a_file_that_took_the_place_of_the_line_is_not_removed)
@@ -1539,6 +1394,8 @@ static const struct fault {
 	{ "sys_lock_byte", 1, ENOLCK, -ETIMEDOUT },
 	{ "sys_lock_byte", 2, ENOLCK, -ETIMEDOUT }, /* to be the first */
 	{ "sys_fchmod", EVERY, EPERM, -ETIMEDOUT },
+	{ "sys_reopen", EVERY, EACCES, -ETIMEDOUT },
+	{ "sys_reopen", EVERY, EMFILE, -ETIMEDOUT },
 	{ "sys_pidfd_open", EVERY, EPERM, -ETIMEDOUT },
 	{ "sys_pidfd_open", EVERY, EMFILE, -ETIMEDOUT },
 	{ "sys_write", EVERY, EAGAIN, -ETIMEDOUT },
@@ -1591,7 +1448,7 @@ static bool join_with_fault(struct path *path, const char *call, int nth, int er
 
 	steer_reset();
 	steer_result(call, nth, -error);
-	r = queue_join(&queue, path, true);
+	r = queue_join(&queue, path, NO_OWNER, true);
 	if (r == 0)
 		queue_leave(&queue, path, true);
 	nth = steer_count(call) < nth ? 0 : nth;
@@ -1602,7 +1459,7 @@ static bool join_with_fault(struct path *path, const char *call, int nth, int er
 }
 
 static const char *const calls[] = {
-	"sys_openat",    "sys_fstat",        "sys_fchmod",    "sys_mkfifoat",   "sys_epoll_create",
+	"sys_openat",    "sys_fstat",        "sys_reopen",    "sys_mkfifoat",   "sys_epoll_create",
 	"sys_epoll_add", "sys_timer_create", "sys_lock_byte", "sys_epoll_wait",
 };
 
@@ -1634,7 +1491,7 @@ TEST_EACH(there_is_no_place_in_line_without_the_directory, directory_calls)
 
 	steer_reset();
 	steer_result(directory_calls[_i], 1, -EIO);
-	ck_assert_int_eq(queue_join(&queue, &lock->path, false), -EIO);
+	ck_assert_int_eq(queue_join(&queue, &lock->path, NO_OWNER, false), -EIO);
 	ck_assert_int_eq(steer_count("sys_mkfifoat"), 0);
 	steer_reset();
 	ck_assert(!queue_is_joined(&queue));
@@ -1644,17 +1501,17 @@ TEST_EACH(there_is_no_place_in_line_without_the_directory, directory_calls)
 
 /* Signals */
 
-TEST(an_interruption_is_told_only_where_there_are_handlers)
+TEST(an_interruption_ends_a_wait_only_where_there_are_handlers_that_interrupt)
 {
 	struct lockfile_pid *holder = held(), *lock = new_lock("x.pid");
 
 	steer_reset();
-	steer_result("sys_has_signal_handlers", EVERY, false);
+	steer_result("sys_has_interrupting_handlers", EVERY, false);
 	for (int nth = 2; nth < 20; nth++)
 		steer_result("sys_epoll_wait", nth, -EINTR);
 	ck_assert_int_eq(lockfile_pid_timedlock(lock, 20), -ETIMEDOUT);
 	steer_reset();
-	steer_result("sys_has_signal_handlers", EVERY, true);
+	steer_result("sys_has_interrupting_handlers", EVERY, true);
 	steer_result("sys_epoll_wait", 2, -EINTR);
 	ck_assert_int_eq(lockfile_pid_lock(lock), -EINTR);
 	steer_reset();
@@ -1669,15 +1526,81 @@ TEST(a_handler_that_was_installed_in_our_sleep_is_one)
 	struct lockfile_pid *holder = held(), *lock = new_lock("x.pid");
 
 	steer_reset();
-	steer_result("sys_has_signal_handlers", 1, false);
-	steer_result("sys_has_signal_handlers", 2, true);
+	steer_result("sys_has_interrupting_handlers", 1, false);
+	steer_result("sys_has_interrupting_handlers", 2, true);
 	steer_result("sys_epoll_wait", 2, -EINTR);
 	ck_assert_int_eq(lockfile_pid_lock(lock), -EINTR);
-	ck_assert_int_eq(steer_count("sys_has_signal_handlers"), 2);
+	ck_assert_int_eq(steer_count("sys_has_interrupting_handlers"), 2);
 	steer_reset();
 	ck_assert_str_eq(list_dir("."), "x.pid ");
 	lockfile_pid_free(lock);
 	lockfile_pid_free(holder);
+}
+
+static void ignore_all_signals(void)
+{
+	struct sigaction action = { .sa_handler = SIG_IGN };
+
+	/* those of Check */
+	for (int i = 1; i <= SIGRTMAX; i++)
+		sigaction(i, &action, NULL);
+}
+
+static void ignore(int number)
+{
+	(void)number;
+}
+
+static void handle(int number, int flags)
+{
+	struct sigaction action = { .sa_handler = ignore, .sa_flags = flags };
+
+	ck_assert_int_eq(sigaction(number, &action, NULL), 0);
+}
+
+static void raise_signal(void *number)
+{
+	ck_assert_int_eq(raise(*(int *)number), 0);
+}
+
+/* It is let in by the sleep itself, as one with SA_RESTART is not. */
+TEST(without_a_descriptor_for_signals_each_ends_a_wait)
+{
+	struct lockfile_pid *holder = held(), *lock = new_lock("x.pid");
+	int restarting = SIGUSR2;
+
+	ignore_all_signals();
+	handle(SIGUSR1, 0);
+	handle(SIGUSR2, SA_RESTART);
+	steer_reset();
+	steer_result("sys_signalfd", EVERY, -EMFILE);
+	steer_before("sys_epoll_wait", 2, raise_signal, &restarting);
+	ck_assert_int_eq(lockfile_pid_lock(lock), -EINTR);
+	steer_reset();
+	ck_assert_str_eq(list_dir("."), "x.pid ");
+	lockfile_pid_free(lock);
+	lockfile_pid_free(holder);
+}
+
+TEST(signals_that_are_let_in_are_no_wake_up)
+{
+	struct lockfile_pid *lock;
+	struct queue queue;
+	sigset_t signals, before;
+
+	lock = join_alone(&queue);
+	handle(SIGUSR2, SA_RESTART);
+	sigemptyset(&signals);
+	sigaddset(&signals, SIGUSR2);
+	ck_assert_int_eq(sigprocmask(SIG_BLOCK, &signals, &before), 0);
+	ck_assert_int_eq(queue_add_signals(&queue, &signals), 0);
+	ck_assert_int_eq(raise(SIGUSR2), 0);
+	ck_assert_int_eq(queue_sleep(&queue, -1, NULL, &signals), 0);
+	write_wake_up(&queue);
+	ck_assert_int_eq(raise(SIGUSR2), 0);
+	ck_assert_int_eq(queue_sleep(&queue, -1, NULL, &signals), 1);
+	ck_assert_int_eq(sigprocmask(SIG_SETMASK, &before, NULL), 0);
+	leave_alone(&queue, lock);
 }
 
 /* Death at each call after the wake-up */

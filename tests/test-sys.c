@@ -9,6 +9,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdint.h>
 #include <sys/resource.h>
@@ -95,26 +97,51 @@ static void handle(int signal)
 static const struct {
 	int signal;
 	void (*action)(int);
-	bool counts;
+	int flags;
+	bool interrupts, restarts;
 } actions[] = {
-	{ SIGUSR1, SIG_DFL, false }, { SIGUSR1, SIG_IGN, false }, { SIGUSR1, handle, true },
-	{ SIGCHLD, handle, true },   { SIGSEGV, handle, false },  { SIGBUS, handle, false },
-	{ SIGFPE, handle, false },   { SIGILL, handle, false },   { SIGTRAP, handle, false },
-	{ SIGABRT, handle, false },  { SIGSYS, handle, false },
+	{ SIGUSR1, SIG_DFL, 0, false, false }, { SIGUSR1, SIG_IGN, 0, false, false },
+	{ SIGUSR1, handle, 0, true, false },   { SIGUSR1, handle, SA_RESTART, false, true },
+	{ SIGCHLD, handle, 0, true, false },   { SIGCHLD, handle, SA_RESTART, false, true },
+	{ SIGSEGV, handle, 0, false, false },  { SIGSEGV, handle, SA_RESTART, false, false },
+	{ SIGBUS, handle, 0, false, false },   { SIGFPE, handle, 0, false, false },
+	{ SIGILL, handle, 0, false, false },   { SIGTRAP, handle, 0, false, false },
+	{ SIGABRT, handle, 0, false, false },  { SIGSYS, handle, 0, false, false },
 };
+
+/* Is this one of the row, and no other? */
+static bool is_alone(const sigset_t *signals, int signal)
+{
+	for (int i = 1; i <= SIGRTMAX; i++)
+		if ((sigismember(signals, i) == 1) != (i == signal))
+			return false;
+	return true;
+}
 
 static void act(void *argument)
 {
 	int row = *(int *)argument;
+	struct sigaction action = { .sa_handler = actions[row].action,
+		                    .sa_flags = actions[row].flags };
+	sigset_t none, only, found;
 
+	sigemptyset(&none);
+	sigemptyset(&only);
+	sigaddset(&only, actions[row].signal);
 	for (int i = 1; i <= SIGRTMAX; i++)
 		signal(i, SIG_DFL);
-	REQUIRE(!sys_has_signal_handlers());
-	signal(actions[row].signal, actions[row].action);
-	REQUIRE(sys_has_signal_handlers() == actions[row].counts);
+	REQUIRE(!sys_has_interrupting_handlers(&none));
+	REQUIRE(!sys_has_restarting_handlers(&none, &found));
+	REQUIRE(sigaction(actions[row].signal, &action, NULL) == 0);
+	REQUIRE(sys_has_interrupting_handlers(&none) == actions[row].interrupts);
+	REQUIRE(sys_has_restarting_handlers(&none, &found) == actions[row].restarts);
+	REQUIRE(!actions[row].restarts || is_alone(&found, actions[row].signal));
+	/* what is blocked is not handled now */
+	REQUIRE(!sys_has_interrupting_handlers(&only));
+	REQUIRE(!sys_has_restarting_handlers(&only, &found));
 }
 
-TEST_EACH(handlers_count_but_those_of_faults, actions)
+TEST_EACH(handlers_count_but_those_of_faults_and_of_blocked_signals, actions)
 {
 	steer_reset();
 	ck_assert_int_eq(in_child(act, &_i), 0);
@@ -122,10 +149,101 @@ TEST_EACH(handlers_count_but_those_of_faults, actions)
 
 TEST(handler_of_the_last_signal_counts)
 {
+	sigset_t none;
+
 	steer_reset();
-	signal(SIGRTMAX, handle);
-	ck_assert(sys_has_signal_handlers());
+	sigemptyset(&none);
+	signal(SIGRTMAX, handle); /* with SA_RESTART, signal(3) */
+	ck_assert(sys_has_restarting_handlers(&none, &none));
 	signal(SIGRTMAX, SIG_DFL);
+}
+
+static volatile sig_atomic_t signals_handled;
+
+static void count_signal(int signal)
+{
+	(void)signal;
+	signals_handled++;
+}
+
+TEST(only_signals_that_are_pending_and_named_are_let_in)
+{
+	sigset_t one, both, before, after;
+
+	steer_reset();
+	sigemptyset(&one);
+	sigaddset(&one, SIGUSR1);
+	both = one;
+	sigaddset(&both, SIGUSR2);
+	signal(SIGUSR1, count_signal);
+	signal(SIGUSR2, count_signal);
+	ck_assert_int_eq(sigprocmask(SIG_BLOCK, &both, NULL), 0);
+	ck_assert_int_eq(sigprocmask(SIG_BLOCK, NULL, &before), 0);
+	ck_assert(!sys_let_in(&one));
+	ck_assert_int_eq(raise(SIGUSR2), 0);
+	ck_assert(!sys_let_in(&one));
+	ck_assert_int_eq(signals_handled, 0);
+	ck_assert_int_eq(raise(SIGUSR1), 0);
+	ck_assert(sys_let_in(&one));
+	ck_assert_int_eq(signals_handled, 1);
+	ck_assert_int_eq(sigprocmask(SIG_BLOCK, NULL, &after), 0);
+	for (int i = 1; i <= SIGRTMAX; i++)
+		ck_assert_int_eq(sigismember(&before, i), sigismember(&after, i));
+	ck_assert_int_eq(sigprocmask(SIG_UNBLOCK, &both, NULL), 0);
+	ck_assert_int_eq(signals_handled, 2);
+}
+
+/* Of the descriptor alone, whatever the name leads to. */
+TEST(a_file_is_reopened_by_its_descriptor)
+{
+	struct stat one, other;
+	int handle, fd;
+
+	steer_reset();
+	write_file("x", "x");
+	handle = sys_openat(AT_FDCWD, "x", O_PATH | O_NOFOLLOW, 0);
+	ck_assert_int_eq(fstat(handle, &one), 0);
+	ck_assert_int_eq(unlink("x"), 0);
+	fd = sys_reopen(handle, O_RDWR);
+	if (fd == -ENOENT)
+		SKIP("needs /proc/thread-self");
+	ck_assert_int_eq(fstat(fd, &other), 0);
+	ck_assert_uint_eq(one.st_ino, other.st_ino);
+	ck_assert_int_ne(fcntl(fd, F_GETFD) & FD_CLOEXEC, 0);
+	close(fd);
+	close(handle);
+	ck_assert_int_eq(sys_reopen(handle, O_RDWR), -ENOENT);
+}
+
+struct table {
+	int handle, result;
+};
+
+static void *reopen_with_own_table(void *argument)
+{
+	struct table *table = argument;
+
+	if (unshare(CLONE_FILES) < 0)
+		return NULL;
+	table->handle = sys_openat(AT_FDCWD, "x", O_PATH | O_NOFOLLOW, 0);
+	table->result = sys_reopen(table->handle, O_RDONLY);
+	return NULL;
+}
+
+/* The first thread has no descriptor of this number (/proc/self). */
+TEST(a_thread_with_descriptors_of_its_own_reopens_its_own)
+{
+	struct table table = { -1, -1 };
+	pthread_t thread;
+
+	steer_reset();
+	write_file("x", "x");
+	ck_assert_int_eq(pthread_create(&thread, NULL, reopen_with_own_table, &table), 0);
+	ck_assert_int_eq(pthread_join(thread, NULL), 0);
+	ck_assert_int_eq(unlink("x"), 0);
+	if (table.handle < 0 || table.result == -ENOENT)
+		SKIP("cannot unshare descriptors, or no /proc/thread-self");
+	ck_assert_int_ge(table.result, 0);
 }
 
 TEST(memory_that_cannot_be_had_is_none)
@@ -149,13 +267,18 @@ TEST(type_of_no_file_system_is_an_error)
 /* Standard streams that the program was started without. */
 static void open_where_streams_were(void *unused)
 {
+	int dir = open(".", O_PATH | O_CLOEXEC);
+	sigset_t none;
+
 	(void)unused;
+	sigemptyset(&none);
 	for (int fd = 0; fd <= STDERR_FILENO; fd++)
 		close(fd);
 	for (int i = 0; i < 3; i++) {
 		if (sys_openat(AT_FDCWD, ".", O_RDONLY, 0) <= STDERR_FILENO ||
 		    sys_epoll_create() <= STDERR_FILENO || sys_timer_create() <= STDERR_FILENO ||
-		    is_stream(sys_pidfd_open(getpid())))
+		    is_stream(sys_pidfd_open(getpid())) || is_stream(sys_signalfd(&none)) ||
+		    is_stream(sys_reopen(dir, O_RDONLY)))
 			_exit(1);
 	}
 	for (int fd = 0; fd <= STDERR_FILENO; fd++)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Whose turn it is, call by call; and a wait that ends by cancellation. */
+/* Who yields to whom, call by call; and a wait that ends by cancellation. */
 #include <config.h>
 
 #include "handle.h"
@@ -14,25 +14,24 @@
 #define BUSY      LOCKFILE_PID_ERR_BUSY
 #define NS_PER_MS 1000000LL
 
-/* How long a turn is, when it is owed no more, and how long none is offered after one in vain. */
-#define TURN_MS   10
-#define RECENT_MS 50
-#define PAUSE_MS  1000
+/* The first yield, the longest, and the time after one that nobody took, in its lengths. */
+#define FIRST_MS   10
+#define LONGEST_MS 1000
+#define INTERVAL   10
 
 static struct lockfile_pid *greedy, *waiter;
 static int64_t now;
 
-/* The clock goes on when it is told to, and with each sleep. */
+/* The clock goes on when it is told to. */
 static void set_clock(int64_t ms)
 {
 	now = ms;
 	steer_result("sys_clock_ns", EVERY, (1000000 + ms) * NS_PER_MS);
 }
 
-static void tick(void *unused)
+static void pass(int64_t ms)
 {
-	(void)unused;
-	set_clock(now + 1);
+	set_clock(now + ms);
 }
 
 /* The greedy one has just released what another waits for; it is 0 ms. */
@@ -40,7 +39,6 @@ static void begin(void)
 {
 	steer_reset();
 	set_clock(0);
-	steer_before("sys_sleep_ns", EVERY, tick, NULL);
 	greedy = new_lock("x.pid");
 	waiter = new_lock("x.pid");
 	ck_assert_int_eq(lockfile_pid_trylock(greedy), 0);
@@ -56,142 +54,253 @@ static void end(void)
 	assert_nothing_left();
 }
 
-static void take_turn(void *unused)
+static void take_turn(void)
 {
-	(void)unused;
 	ck_assert_int_eq(lockfile_pid_wait_continue(waiter), 0);
 }
 
-/* Does who comes back at that time offer a turn? */
-static bool offers_at(int64_t ms)
+/* The greedy one comes back: does it yield? */
+static bool yields(void)
 {
-	int before = steer_count("sys_sleep_ns");
+	int r = lockfile_pid_wait_begin(greedy);
 
-	set_clock(ms);
+	if (r == BUSY) {
+		ck_assert(greedy->yield.is_on);
+		ck_assert(!exists("x.pid")); /* no attempt was made */
+	}
+	return r == BUSY;
+}
+
+/* Until it has the lock; returns how long it yielded to nobody. */
+static int64_t yield_in_vain(void)
+{
+	int64_t before = now;
+	int r = BUSY;
+
+	ck_assert(yields());
+	while (r == BUSY) {
+		pass(greedy->queue.pause_ms);
+		r = lockfile_pid_wait_continue(greedy);
+	}
+	ck_assert_int_eq(r, 0);
+	return now - before;
+}
+
+static void release(void)
+{
+	ck_assert_int_eq(lockfile_pid_unlock(greedy), 0);
+}
+
+TEST(trylock_never_yields)
+{
+	begin();
+	steer_result("sys_sleep_ns", EVERY, -EINVAL);
 	ck_assert_int_eq(lockfile_pid_trylock(greedy), 0);
-	return steer_count("sys_sleep_ns") > before;
-}
-
-TEST(who_comes_back_at_once_offers_a_turn)
-{
-	begin();
-	ck_assert(offers_at(0));
+	ck_assert_int_eq(steer_count("sys_sleep_ns"), 0);
 	end();
 }
 
-TEST(who_comes_back_in_time_offers_a_turn)
+static const struct {
+	int after_ms;
+	bool yields;
+} comings[] = { { 0, true }, { FIRST_MS - 1, true }, { FIRST_MS, false }, { LONGEST_MS, false } };
+
+TEST_EACH(who_comes_back_soon_yields, comings)
 {
+	int queues;
+
 	begin();
-	ck_assert(offers_at(RECENT_MS - 1));
+	queues = steer_count("sys_epoll_create");
+	set_clock(comings[_i].after_ms);
+	ck_assert_int_eq(yields(), comings[_i].yields);
+	ck_assert_int_eq(steer_count("sys_epoll_create") - queues, comings[_i].yields);
 	end();
 }
 
-TEST(who_comes_back_later_owes_no_turn)
+/* It ends so long after the release, whenever that one came back. */
+TEST(a_yield_is_counted_from_the_release)
 {
 	begin();
-	ck_assert(!offers_at(RECENT_MS));
+	pass(FIRST_MS - 3);
+	ck_assert(yields());
+	ck_assert_int_eq(greedy->queue.pause_ms, 3);
 	end();
 }
 
-TEST(who_released_what_nobody_waited_for_owes_no_turn)
+TEST(who_released_what_nobody_waited_for_owes_no_yield)
 {
 	begin();
 	ck_assert_int_eq(lockfile_pid_wait_cancel(waiter), 0);
+	set_clock(2 * LONGEST_MS);
 	ck_assert_int_eq(lockfile_pid_trylock(greedy), 0);
-	set_clock(2 * PAUSE_MS);
-	ck_assert_int_eq(lockfile_pid_unlock(greedy), 0);
-	ck_assert(!offers_at(now));
+	release();
+	ck_assert(!yields());
 	end();
 }
 
-TEST(a_turn_that_is_taken_is_seen)
+TEST(a_yield_that_was_taken_is_seen_without_an_attempt_before)
 {
 	begin();
-	steer_before("sys_sleep_ns", 2, take_turn, NULL);
-	ck_assert_int_eq(lockfile_pid_trylock(greedy), BUSY);
-	ck_assert_int_eq(steer_count("sys_sleep_ns"), 2);
-	ck_assert_int_eq(greedy->no_turn_before_ns, 0);
-	end();
-}
-
-/* It is offered no other one for a while. */
-TEST(nobody_is_waited_for_after_a_turn_in_vain)
-{
-	begin();
-	ck_assert(offers_at(0));
-	ck_assert_int_eq(lockfile_pid_unlock(greedy), 0);
-	ck_assert(!offers_at(now));
-	set_clock(now + PAUSE_MS - 1);
-	ck_assert_int_eq(lockfile_pid_unlock(greedy), 0);
-	ck_assert(!offers_at(now));
-	ck_assert_int_eq(lockfile_pid_unlock(greedy), 0);
-	ck_assert(offers_at(now + 1));
-	end();
-}
-
-/* In line */
-
-static void stand_in_line(void)
-{
-	ck_assert_int_eq(lockfile_pid_wait_begin(greedy), BUSY);
-	ck_assert_int_eq(greedy->queue.pause_ms, TURN_MS);
-	ck_assert_int_ne(greedy->turn_given_ns, 0);
-	ck_assert(!exists("x.pid")); /* no attempt was made */
-}
-
-TEST(who_stands_in_line_again_gives_the_others_a_turn)
-{
-	begin();
-	stand_in_line();
-	take_turn(NULL);
+	ck_assert(yields());
+	take_turn();
+	pass(greedy->queue.pause_ms);
 	ck_assert_int_eq(lockfile_pid_wait_continue(greedy), BUSY);
-	ck_assert_int_eq(greedy->turn_given_ns, 0);
-	ck_assert_int_eq(greedy->no_turn_before_ns, 0);
+	ck_assert(!greedy->yield.is_on);
+	ck_assert_int_eq(greedy->yield.missed, 0);
+	ck_assert_int_eq(greedy->yield.not_before_ns, 0);
 	end();
 }
 
-TEST(a_turn_that_was_short_was_one)
+/* 10 ms, 20 ms, 40 ms... a second; and each so late that it is a tenth of the time. */
+TEST(yields_that_nobody_takes_are_longer_and_cost_a_tenth_of_the_time_at_most)
+{
+	int64_t length = FIRST_MS, lost = 0;
+
+	begin();
+	for (int i = 0; i < 12; i++) {
+		ck_assert_int_eq(yield_in_vain(), length);
+		lost += length;
+		pass(INTERVAL * length - 1);
+		release();
+		ck_assert(!yields());
+		pass(1);
+		release();
+		ck_assert_int_le(10 * lost, now);
+		length = 2 * length < LONGEST_MS ? 2 * length : LONGEST_MS;
+	}
+	ck_assert_int_eq(length, LONGEST_MS);
+	end();
+}
+
+/* An event loop, say, that does something else first. */
+TEST(a_slow_waiter_gets_its_turn_and_then_each_time)
 {
 	begin();
-	stand_in_line();
-	take_turn(NULL);
+	for (int length = FIRST_MS; length <= 40; length *= 2) {
+		ck_assert_int_eq(yield_in_vain(), length);
+		pass(INTERVAL * length);
+		release();
+	}
+	for (int i = 0; i < 3; i++) {
+		int64_t released = now;
+
+		ck_assert(yields());
+		set_clock(released + FIRST_MS);
+		ck_assert_int_eq(lockfile_pid_wait_continue(greedy), BUSY);
+		set_clock(released + 20);
+		ck_assert_int_eq(lockfile_pid_wait_continue(greedy), BUSY);
+		ck_assert(greedy->yield.is_on);
+		set_clock(released + 70);
+		take_turn();
+		set_clock(released + 80);
+		ck_assert_int_eq(lockfile_pid_wait_continue(greedy), BUSY);
+		ck_assert(!greedy->yield.is_on);
+		ck_assert_int_eq(greedy->yield.not_before_ns, 0);
+		/* and the other way round */
+		ck_assert_int_eq(lockfile_pid_unlock(waiter), 0);
+		ck_assert_int_eq(lockfile_pid_wait_continue(greedy), 0);
+		ck_assert_int_eq(lockfile_pid_wait_begin(waiter), BUSY);
+		release();
+	}
+	end();
+}
+
+TEST(a_yield_that_is_taken_is_over_at_the_next_look)
+{
+	begin();
+	ck_assert_int_eq(yield_in_vain(), FIRST_MS);
+	pass(INTERVAL * FIRST_MS);
+	release();
+	ck_assert(yields());
+	take_turn();
+	pass(FIRST_MS);
+	ck_assert_int_eq(lockfile_pid_wait_continue(greedy), BUSY);
+	ck_assert(!greedy->yield.is_on);
+	end();
+}
+
+/* Then the first that is short is 10 ms again. */
+TEST(a_yield_that_was_taken_soon_makes_the_next_one_short)
+{
+	begin();
+	ck_assert_int_eq(yield_in_vain(), FIRST_MS);
+	pass(INTERVAL * FIRST_MS);
+	release();
+	ck_assert(yields());
+	take_turn();
+	pass(FIRST_MS);
+	ck_assert_int_eq(lockfile_pid_wait_continue(greedy), BUSY);
+	ck_assert_int_eq(greedy->yield.missed, 0);
+	end();
+}
+
+/* It comes back later than a yield is long, but sooner than the waiter needs. */
+TEST(who_comes_back_late_and_finds_the_lock_free_yields_longer_the_next_time)
+{
+	begin();
+	pass(FIRST_MS + 5);
+	ck_assert(!yields());
+	ck_assert_int_eq(greedy->yield.missed, 1);
+	ck_assert_int_eq(greedy->yield.not_before_ns, 0);
+	release();
+	pass(FIRST_MS + 5);
+	ck_assert(yields());
+	ck_assert_int_eq(greedy->queue.pause_ms, 5);
+	end();
+}
+
+TEST(who_comes_back_after_the_longest_yield_owes_nothing)
+{
+	begin();
+	pass(LONGEST_MS);
+	ck_assert(!yields());
+	ck_assert_int_eq(greedy->yield.missed, 0);
+	end();
+}
+
+TEST(who_finds_the_lock_held_has_yielded)
+{
+	begin();
+	take_turn();
+	pass(FIRST_MS);
+	ck_assert_int_eq(lockfile_pid_wait_begin(greedy), BUSY);
+	ck_assert(!greedy->yield.is_on);
+	ck_assert_int_eq(greedy->yield.missed, 0);
+	ck_assert_int_eq(greedy->yield.since_ns, 0);
+	end();
+}
+
+TEST(a_yield_that_a_wake_up_ends_early_counts_neither_way)
+{
+	begin();
+	ck_assert(yields());
+	take_turn();
 	ck_assert_int_eq(lockfile_pid_unlock(waiter), 0);
-	set_clock(TURN_MS - 1);
+	pass(FIRST_MS - 1);
 	ck_assert_int_eq(lockfile_pid_wait_continue(greedy), 0);
-	ck_assert_int_eq(greedy->no_turn_before_ns, 0);
+	ck_assert_int_eq(greedy->yield.missed, 0);
+	ck_assert_int_eq(greedy->yield.not_before_ns, 0);
 	end();
 }
 
-/* By one that was stopped right after it had been woken. */
-static void read_wake_up(void)
-{
-	int fd = open("x.pid.queue", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
-	char byte;
-
-	ck_assert_int_eq(read(fd, &byte, 1), 1);
-	close(fd);
-}
-
-TEST(a_turn_in_line_that_nobody_took_was_in_vain)
-{
-	begin();
-	stand_in_line();
-	read_wake_up();
-	set_clock(TURN_MS);
-	ck_assert_int_eq(lockfile_pid_wait_continue(greedy), 0);
-	ck_assert_int_ne(greedy->no_turn_before_ns, 0);
-	ck_assert_int_eq(greedy->turn_given_ns, 0);
-	end();
-}
-
-TEST(there_is_no_turn_to_give_where_the_others_have_gone)
+TEST(there_is_nobody_to_yield_to_where_the_others_have_gone)
 {
 	begin();
 	ck_assert_int_eq(lockfile_pid_wait_cancel(waiter), 0);
-	ck_assert_int_ne(greedy->turn_owed_ns, 0);
+	ck_assert_int_ne(greedy->yield.since_ns, 0);
 	ck_assert_int_eq(lockfile_pid_wait_begin(greedy), 0);
-	ck_assert_int_eq(greedy->turn_owed_ns, 0);
-	ck_assert_int_eq(greedy->no_turn_before_ns, 0);
+	ck_assert_int_eq(greedy->yield.since_ns, 0);
+	ck_assert_int_eq(greedy->yield.missed, 0);
+	end();
+}
+
+TEST(who_leaves_the_queue_while_it_yields_still_owes_that)
+{
+	begin();
+	ck_assert(yields());
+	ck_assert_int_eq(lockfile_pid_wait_cancel(greedy), 0);
+	ck_assert(!greedy->yield.is_on);
+	ck_assert(yields());
 	end();
 }
 
@@ -242,15 +351,15 @@ TEST(a_wait_that_is_cancelled_leaves_nothing)
 	lockfile_pid_free(holder);
 }
 
-TEST(who_never_saw_anybody_owes_no_turn_when_the_clock_has_just_started)
+TEST(who_never_saw_anybody_owes_no_yield_when_the_clock_has_just_started)
 {
 	struct lockfile_pid *lock;
 
 	steer_reset();
 	steer_result("sys_clock_ns", EVERY, 1);
 	lock = new_lock("x.pid");
-	ck_assert_int_eq(lockfile_pid_trylock(lock), 0);
-	ck_assert_int_eq(steer_count("sys_sleep_ns"), 0);
+	ck_assert_int_eq(lockfile_pid_wait_begin(lock), 0);
+	ck_assert_int_eq(steer_count("sys_epoll_create"), 0);
 	steer_reset();
 	lockfile_pid_free(lock);
 }
@@ -283,7 +392,7 @@ static void end_behind(struct lockfile_pid *lock)
 static void leap(void *unused)
 {
 	(void)unused;
-	set_clock(now + PAUSE_MS);
+	set_clock(now + 1000);
 }
 
 static void leap_and_remove(void *unused)
@@ -333,11 +442,12 @@ TEST(a_wait_that_is_long_over_ends)
 	assert_nothing_left();
 }
 
-/* On a machine so slow that the time is over when the line is joined. */
-TEST(who_owes_a_turn_makes_an_attempt_however_late_it_is)
+/* On a machine so slow that the time is over when the queue is joined. */
+TEST(who_owes_a_yield_makes_an_attempt_however_late_it_is)
 {
 	begin();
-	steer_before("sys_has_signal_handlers", 1, leap, NULL);
+	/* the end, is a yield owed and not forbidden, its sleep, what is left */
+	steer_before("sys_clock_ns", 5, leap, NULL);
 	ck_assert_int_eq(lockfile_pid_timedlock(greedy, 2), 0);
 	ck_assert_int_eq(lockfile_pid_unlock(greedy), 0);
 	end();

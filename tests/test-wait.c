@@ -237,8 +237,6 @@ static void count_signal(int number)
 	signals_handled++;
 }
 
-static const int handler_flags[] = { 0, SA_RESTART };
-
 static void start_alarms(int flags)
 {
 	struct sigaction action = { .sa_handler = count_signal, .sa_flags = flags };
@@ -255,14 +253,14 @@ static void stop_alarms(void)
 	ck_assert_int_eq(setitimer(ITIMER_REAL, &never, NULL), 0);
 }
 
-TEST_EACH(a_signal_handler_ends_a_wait_and_nothing_is_left, handler_flags)
+TEST(a_signal_handler_without_sa_restart_ends_a_wait_and_nothing_is_left)
 {
 	struct lockfile_pid *lock = new_lock("x.pid");
 	struct holder other = holder_start("x.pid");
 	int descriptors = count_descriptors();
 
 	ck_assert_int_eq(holder_do(&other, "trylock"), 0);
-	start_alarms(handler_flags[_i]);
+	start_alarms(0);
 	for (int i = 0; i < 20; i++) {
 		ck_assert_int_eq(lockfile_pid_lock(lock), -EINTR);
 		ck_assert_int_eq(lockfile_pid_timedlock(lock, 60000), -EINTR);
@@ -274,6 +272,138 @@ TEST_EACH(a_signal_handler_ends_a_wait_and_nothing_is_left, handler_flags)
 	ck_assert_int_eq(lockfile_pid_unlock(lock), LOCKFILE_PID_ERR_ROGUE_DELETION);
 	ck_assert_int_eq(holder_do(&other, "unlock"), 0);
 	ck_assert_int_eq(lockfile_pid_lock(lock), 0);
+	holder_end(&other);
+	lockfile_pid_free(lock);
+}
+
+/* Handlers, by whether they were installed with SA_RESTART; a row has signals to send. */
+
+static void handle(int signal, int flags)
+{
+	struct sigaction action = { .sa_handler = count_signal, .sa_flags = flags };
+
+	REQUIRE(sigaction(signal, &action, NULL) == 0);
+}
+
+/* Those of Check, too. */
+static void remove_handlers(void)
+{
+	for (int i = 1; i <= SIGRTMAX; i++)
+		signal(i, SIG_DFL);
+}
+
+#define SIGNALS 50
+
+struct interruption {
+	bool has_interrupting, has_restarting;
+	int signal; /* that is sent SIGNALS times */
+	int result; /* if the lock is not released meanwhile */
+};
+
+/* clang-format off: a row a line */
+static const struct interruption interruptions[] = {
+	{ false, true, SIGUSR2, 0 },     { true, true, SIGUSR2, 0 },
+	{ true, true, SIGUSR1, -EINTR }, { true, false, SIGUSR1, -EINTR },
+	{ true, true, SIGCHLD, 0 }, /* not handled, and ignored */
+};
+/* clang-format on */
+
+/* SIGUSR1 interrupts, and SIGUSR2 restarts. */
+static void wait_with_handlers(const struct interruption *row, int answer, int (*wait)(void *),
+                               void *lock)
+{
+	int r;
+
+	remove_handlers();
+	if (row->has_interrupting)
+		handle(SIGUSR1, 0);
+	if (row->has_restarting)
+		handle(SIGUSR2, SA_RESTART);
+	r = wait(lock);
+	REQUIRE(write(answer, &r, sizeof(r)) == sizeof(r));
+	_exit(row->result == 0 && row->signal == SIGUSR2 && signals_handled == 0);
+}
+
+static int wait_for_ever(void *lock)
+{
+	return lockfile_pid_lock(lock);
+}
+
+static int wait_for_a_minute(void *lock)
+{
+	return lockfile_pid_timedlock(lock, 60000);
+}
+
+static int (*const forms[])(void *) = { wait_for_ever, wait_for_a_minute };
+
+/* Between signals it sleeps in the queue again, or it has answered. */
+static bool send_signal(pid_t pid, int signal, const struct pollfd *answer)
+{
+	struct pollfd p = *answer;
+
+	while (process_state(pid) != 'S' && poll(&p, 1, 0) == 0)
+		sched_yield();
+	if (poll(&p, 1, 0) != 0)
+		return false;
+	ck_assert_int_eq(kill(pid, signal), 0);
+	return true;
+}
+
+static int number_of_interruption(int i)
+{
+	return i / 2;
+}
+
+TEST_FULL(only_a_handler_without_sa_restart_ends_a_wait,
+          2 * (int)(sizeof(interruptions) / sizeof(interruptions[0])), DEFAULT_TIMEOUT_S)
+{
+	const struct interruption *row = &interruptions[number_of_interruption(_i)];
+	struct lockfile_pid *lock = new_lock("x.pid"), *of_child = new_lock("x.pid");
+	struct pollfd answer = { .events = POLLIN };
+	int ends[2], r = 1, status;
+	pid_t pid;
+
+	ck_assert_int_eq(lockfile_pid_trylock(lock), 0);
+	ck_assert_int_eq(pipe2(ends, O_CLOEXEC), 0);
+	pid = checked_fork();
+	if (pid == 0)
+		wait_with_handlers(row, ends[1], forms[_i % 2], of_child);
+	close(ends[1]);
+	answer.fd = ends[0];
+	while (!exists("x.pid.queue"))
+		sched_yield();
+	for (int i = 0; i < SIGNALS && send_signal(pid, row->signal, &answer); i++)
+		;
+	ck_assert_int_eq(lockfile_pid_unlock(lock), 0);
+	ck_assert_int_eq(read(ends[0], &r, sizeof(r)), sizeof(r));
+	ck_assert_int_eq(r, row->result);
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	ck_assert_int_eq(status, 0);
+	close(ends[0]);
+	ck_assert_int_eq(lockfile_pid_trylock(lock), 0); /* of a dead one, perhaps */
+	lockfile_pid_free(of_child);
+	lockfile_pid_free(lock);
+}
+
+/* In another thread it would be told of nothing. */
+static const bool both[] = { false, true };
+
+TEST_EACH(a_time_out_is_right_whatever_restarts_the_wait, both)
+{
+	struct lockfile_pid *lock = new_lock("x.pid");
+	struct holder other = holder_start("x.pid");
+	int64_t start;
+
+	ck_assert_int_eq(holder_do(&other, "trylock"), 0);
+	remove_handlers();
+	if (both[_i])
+		handle(SIGUSR1, 0);
+	start_alarms(SA_RESTART);
+	start = now_ms();
+	ck_assert_int_eq(lockfile_pid_timedlock(lock, 150), -ETIMEDOUT);
+	ck_assert_int_ge(now_ms() + 1 - start, 150);
+	stop_alarms();
+	ck_assert_int_gt(signals_handled, 0);
 	holder_end(&other);
 	lockfile_pid_free(lock);
 }
