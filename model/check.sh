@@ -23,6 +23,10 @@ build()
 		$CC $optimize -w -DNP -DNOREDUCE -DNFAIR=3 -DCOLLAPSE -o pan pan.c
 		return
 		;;
+	*-DOUTSIDER*) # not one of the others
+		$CC -O2 -w -DSAFETY -DNOREDUCE -DCOLLAPSE -DMEMLIM="${MODEL_MB:-4000}" -o pan pan.c
+		return
+		;;
 	esac
 	sed -e 's/II = h_store((char \*)&now, vsize)/II = store_representative()/' \
 		-e "s/^new_state(void)\$/new_state(void);\\
@@ -142,6 +146,13 @@ holds queue -DPROCESSES=2 -DCRASHES -DTIMERS
 holds queue -DPROCESSES=2 -DBY_HAND
 holds queue -DPROCESSES=2 -DHOLDERS_DIE -DSTEADY
 holds queue -DPROCESSES=2 -DTIMELY -DOVERTAKEN=1
+holds queue -DPROCESSES=2 -DTIMELY -DSLOW=3 -DOVERTAKEN=4
+holds queue -DPROCESSES=2 -DEVENT_LOOPS -DHOLDERS_DIE -DSTEADY
+holds queue -DPROCESSES=2 -DEVENT_LOOPS
+holds queue -DPROCESSES=2 -DLEAKS
+holds queue -DPROCESSES=2 -DLEAKS -DCRASHES -DTIMERS
+holds queue -DPROCESSES=2 -DOUTSIDER
+holds queue -DPROCESSES=3 -DOUTSIDER
 holds queue -DPROCESSES=2 -DPATIENT -DLIVENESS
 holds queue -DPROCESSES=2 -DPATIENT -DTIMERS -DLIVENESS
 
@@ -175,6 +186,12 @@ done
 fails NO_TIMERS queue -DPROCESSES=3 -DHOLDERS_DIE -DSTEADY
 fails NO_FOLLOWING queue -DPROCESSES=2 -DBY_HAND
 fails NO_TURN queue -DPROCESSES=2 -DTIMELY -DOVERTAKEN=9
+fails NO_LONGER_YIELD queue -DPROCESSES=2 -DTIMELY -DSLOW=3 -DOVERTAKEN=9
+fails NO_EXIT_CHECK queue -DPROCESSES=2 -DEVENT_LOOPS -DHOLDERS_DIE -DSTEADY
+fails NO_UNLOCK queue -DPROCESSES=2 -DLEAKS
+for i in NO_POLLING NO_POLLING_OUTSIDE; do
+	fails $i queue -DPROCESSES=2 -DOUTSIDER
+done
 
 MODEL_TMP=$tmp xargs -P 2 -L 1 sh "$model/check.sh" search <"$tmp/list"
 while read -r line; do

@@ -12,6 +12,9 @@ static unsigned long place_of(int which)
 	place = place << 1 | p->owes_turn;
 	place = place << 1 | p->gives_turn;
 	place = place << 1 | p->was_first;
+#ifdef SLOW
+	place = place << 3 | p->missed;
+#endif
 	place = place << 1 | now.news[which];
 	place = place << 2 | p->why;
 	place = place << 2 | p->pause;
@@ -49,7 +52,8 @@ static void rename_globals(const uchar *is)
 	}
 	for (int f = 1; f <= FIFOS; f++) {
 		renamed.sole[f] = is[now.sole[f]];
-		renamed.first[f] = is[now.first[f]];
+		if (now.first[f] <= PROCESSES) /* or it is GHOST */
+			renamed.first[f] = is[now.first[f]];
 	}
 }
 
@@ -63,4 +67,7 @@ static void number_inodes(void)
 	move_inodes(renamed.standing, FIFOS);
 	move_inodes(renamed.sole, FIFOS);
 	move_inodes(renamed.first, FIFOS);
+#ifdef LEAKS
+	move_inodes(renamed.ghost, FIFOS);
+#endif
 }

@@ -32,6 +32,14 @@
  *	TIMELY		no time ends before nobody has anything else to do, and who has
  *			released comes back at once, or retires.  Then nobody who has
  *			gone to sleep is overtaken more than OVERTAKEN times
+ *	OUTSIDER	process 0 is of another user: it has no FIFO, looks often, and
+ *			its release wakes nobody; the others look often while it holds
+ *	EVENT_LOOPS	the program takes the events of a waiter before the library is
+ *			called: only the bytes and the state of the holder are left
+ *	SLOW		with TIMELY: so many yields end before a waiter that was woken
+ *			goes on; the next one, which is longer, does not
+ *	LEAKS		a child by clone(2) has copies of all descriptors: to close one
+ *			gives no lock back, and the locks of a process that dies stay
  *	LIVENESS	nothing here; check.sh looks for a way on which, under weak
  *			fairness, nobody has the lock any more
  *
@@ -60,11 +68,15 @@
  *	NO_FOLLOWING		stay in a FIFO that was removed
  *	NO_TURN			who has just released tries at once
  *	NO_TIMERS		nothing here: TIMERS are missing where they are needed
+ *	NO_POLLING		who waits for another user's holder does not look often
+ *	NO_POLLING_OUTSIDE	who has no FIFO does not look often
+ *	NO_EXIT_CHECK		trust the event of the holder's exit alone
+ *	NO_LONGER_YIELD		a yield that nobody took is followed by one as short
+ *	NO_UNLOCK		leave: close the FIFO without giving its locks back
  *
  * Bounded: the processes; with CRASHES they are two.  Not modelled: a change of
- * directory, event loops (which are woken more often), a FIFO that cannot be used,
- * foreign lock files, and whether PATH has changed since it was looked at last,
- * which only saves work.
+ * directory, foreign lock files, the time without yields after one that nobody took,
+ * and whether PATH has changed since it was looked at last, which only saves work.
  */
 #ifndef PROCESSES
 #define PROCESSES 2
@@ -75,6 +87,9 @@
 
 /* PATH: NONE, the number of its holder, 1 and up, or */
 #define STALE	  9
+
+/* who has the first byte of a FIFO: NONE, a process, or a copy that a dead one left */
+#define GHOST	  8
 
 /* how long to sleep */
 #define AGAIN	  0		/* look once a second */
@@ -98,6 +113,12 @@ byte bytes[FIFOS + 1];
 byte standing[FIFOS + 1];	/* who has its place byte locked for reading, a bit each, */
 byte sole[FIFOS + 1];		/* and for writing, */
 byte first[FIFOS + 1];		/* who its first byte */
+#ifdef LEAKS
+bool ghost[FIFOS + 1];		/* a copy of a dead one's descriptor stands in it */
+#define has_ghost(f) (ghost[f])
+#else
+#define has_ghost(f) (false)
+#endif
 
 /* of each process */
 byte fifo[PROCESSES];		/* that it has open */
@@ -189,6 +210,10 @@ inline unlock_all()
 /* The last of a FIFO without a name to be closed is its end. */
 inline close_fifo()
 {
+#ifdef LEAKS
+	waiting = waiting & ~my_bit;
+	haunt();
+#endif
 	unlock_all();
 	leave_line();
 	news[_pid] = false;
@@ -199,6 +224,17 @@ inline close_fifo()
 	forget()
 }
 
+#ifdef LEAKS
+/* What was not given back before is kept by the copy. */
+inline haunt()
+{
+	ghost[fifo[_pid]] = ghost[fifo[_pid]] || (standing[fifo[_pid]] & my_bit) || sole[fifo[_pid]] == me;
+	first[fifo[_pid]] = (am_first -> GHOST : first[fifo[_pid]]);
+	ghost[NONE] = false;
+	first[NONE] = NONE
+}
+#endif
+
 inline forget()
 {
 	i = 0;
@@ -207,6 +243,11 @@ inline forget()
 	:: else -> break
 	od;
 	bytes[j] = (i == PROCESSES && queue != j -> 0 : bytes[j]);
+#ifdef LEAKS
+	/* without a name it is nobody's business any more */
+	ghost[j] = (queue == j -> ghost[j] : false);
+	first[j] = (queue == j || first[j] != GHOST -> first[j] : NONE);
+#endif
 	i = 0;
 	j = NONE
 }
@@ -269,6 +310,7 @@ inline start_anew()
 	deferred = false;
 	has_looked = false;
 	alone = false;
+	waits_for_outsider = false;
 	pause = AGAIN;
 	why = GOT_IT
 #ifdef TIMELY
@@ -311,7 +353,9 @@ inline hold()
 #endif
 }
 
-#ifdef TIMELY
+#if defined(TIMELY) && defined(SLOW)
+#define TIME	  (timeout || (gives_turn && missed < SLOW))
+#elif defined(TIMELY)
 #define TIME	  timeout
 #elif defined(TIMERS)
 #define TIME	  true
@@ -342,13 +386,26 @@ inline hold()
 #endif
 
 #define others_stand ((standing[fifo[_pid]] & ~my_bit) != 0)
-#define is_deserted  (standing[fifo[_pid]] == 0 && sole[fifo[_pid]] == NONE)
+#define is_deserted  (standing[fifo[_pid]] == 0 && sole[fifo[_pid]] == NONE && !has_ghost(fifo[_pid]))
 #define is_woken     (exited[_pid] || (news[_pid] && bytes[fifo[_pid]] > 0))
 #define is_for_the_first (path == NONE && !gives_turn && !deferred && !am_first)
+
+#ifdef OUTSIDER
+#define is_outsider    (_pid == 0)
+#define is_of_another  (path == 1)
+#else
+#define is_outsider    (false)
+#define is_of_another  (false)
+#endif
 
 /* Who gives up before still owes it. */
 inline settle_turn()
 {
+#ifdef SLOW
+#ifndef NO_LONGER_YIELD
+	missed = (gives_turn && path == NONE && missed < SLOW -> missed + 1 : missed);
+#endif
+#endif
 	owes_turn = false;
 	gives_turn = false;
 	pause = AGAIN
@@ -361,6 +418,7 @@ inline leave_behind()
 	deferred = false;
 	has_looked = false;
 	alone = false;
+	waits_for_outsider = false;
 	pause = AGAIN;
 	why = GOT_IT
 }
@@ -373,6 +431,10 @@ active [PROCESSES] proctype contender()
 	bool deferred;
 	bool has_looked;	/* at the name of the FIFO */
 	bool alone;
+	bool waits_for_outsider;
+#ifdef SLOW
+	byte missed;		/* yields, one after the other */
+#endif
 	byte pause;
 	byte why;
 	byte i, j;
@@ -417,11 +479,27 @@ replace:
 	OR_DIE
 	fi;
 
+#ifdef OUTSIDER
+	/* --- without a FIFO --- */
+look_outside:
+	if
+#ifdef NO_POLLING_OUTSIDE
+	:: false
+#else
+	:: true -> goto try
+#endif
+	OR_DIE
+	fi;
+#endif
+
 	/* --- into line --- */
 join:
 	if
-	:: queue == NONE -> goto make
-	:: d_step { queue != NONE -> fifo[_pid] = queue };
+#ifdef OUTSIDER
+	:: is_outsider -> goto look_outside
+#endif
+	:: queue == NONE && !is_outsider -> goto make
+	:: d_step { queue != NONE && !is_outsider -> fifo[_pid] = queue };
 #ifdef JOIN_WITHOUT_LOCK
 	   goto check_place
 #else
@@ -487,6 +565,7 @@ attempt:
 	:: d_step { is_busy ->
 		settle_turn();
 		watched[_pid] = (is_held -> path : NONE);
+		waits_for_outsider = is_of_another;
 		exited[_pid] = false
 	   }; goto watch
 	OR_DIE
@@ -501,6 +580,9 @@ watch:
 #endif
 		if
 		:: am_first && (exited[_pid] || watched[_pid] == NONE) -> pause = OFTEN
+#if defined(OUTSIDER) && !defined(NO_POLLING)
+		:: !(am_first && (exited[_pid] || watched[_pid] == NONE)) && waits_for_outsider -> pause = OFTEN
+#endif
 		:: else
 		fi;
 		watched[_pid] = (am_first && !exited[_pid] -> watched[_pid] : NONE);
@@ -533,7 +615,17 @@ read:
 	:: d_step { bytes[fifo[_pid]] > 0 -> bytes[fifo[_pid]]-- }; goto attempt
 	/* there were more */
 	:: bytes[fifo[_pid]] == BYTES -> goto attempt
+#ifdef EVENT_LOOPS
+	/* the event is gone: has the holder exited? */
+#ifdef NO_EXIT_CHECK
+	:: d_step { bytes[fifo[_pid]] == 0 && exited[_pid] -> exited[_pid] = false }; goto sleep
+#else
+	:: bytes[fifo[_pid]] == 0 && exited[_pid] -> goto attempt
+#endif
+	:: bytes[fifo[_pid]] == 0 && !exited[_pid] -> goto sleep
+#else
 	:: bytes[fifo[_pid]] == 0 -> goto attempt
+#endif
 	OR_DIE
 	fi;
 
@@ -573,6 +665,8 @@ leave:
 	   :: why != GOT_IT || was_first -> goto pass_on
 	   :: else -> goto close
 	   fi
+#elif defined(NO_UNLOCK)
+	:: d_step { true -> was_first = am_first }; goto lock_place
 #else
 	:: d_step { true -> was_first = am_first; unlock_all() }; goto lock_place
 #endif
@@ -599,15 +693,22 @@ check_name:
 	:: queue == NONE -> goto close
 #else
 	:: queue == fifo[_pid] -> goto remove
-	:: queue != fifo[_pid] -> goto close
+	:: queue != fifo[_pid] -> goto unlock
 #endif
 	OR_DIE
 	fi;
 
 remove:
 	if
-	:: d_step { queue != NONE -> remove_fifo() }; goto close
-	:: queue == NONE -> goto close
+	:: d_step { queue != NONE -> remove_fifo() }; goto unlock
+	:: queue == NONE -> goto unlock
+	OR_DIE
+	fi;
+
+	/* the copies of its descriptor keep nothing */
+unlock:
+	if
+	:: d_step { true -> unlock_all() }; goto close
 	OR_DIE
 	fi;
 
@@ -622,7 +723,7 @@ close:
 	:: d_step { why == GOT_IT -> close_fifo(); leave_behind() }; goto holding
 	:: d_step { why == FOLLOWS -> close_fifo(); was_first = false; has_looked = false }; goto join
 	:: d_step { why == GAVE_UP -> close_fifo(); leave_behind() }; goto rest
-	:: d_step { why == RELEASED -> close_fifo(); assert(!alone || queue == NONE); leave_behind() };
+	:: d_step { why == RELEASED -> assert(!alone || queue == NONE || has_ghost(queue)); close_fifo(); leave_behind() };
 #ifdef WAKE_UP_FIRST
 	   goto remove_path
 #else
@@ -651,9 +752,9 @@ wake_up:
 #ifdef WAKE_UP_FIRST
 	:: queue == NONE -> goto remove_path
 #else
-	:: d_step { queue == NONE -> alone = false }; goto rest
+	:: d_step { queue == NONE || is_outsider -> alone = false }; goto rest
 #endif
-	:: d_step { queue != NONE -> fifo[_pid] = queue; why = RELEASED };
+	:: d_step { queue != NONE && !is_outsider -> fifo[_pid] = queue; why = RELEASED };
 #ifdef NO_WAKE_UP
 	   goto lock_place
 #else
