@@ -215,11 +215,14 @@ static bool is_local(const struct steer_call *call)
 		"sys_geteuid",
 		"sys_getpid",
 		"sys_getrandom",
-		"sys_has_signal_handlers",
+		"sys_has_interrupting_handlers",
+		"sys_has_restarting_handlers",
+		"sys_let_in",
 		"sys_lseek",
 		"sys_map_wiped",
 		"sys_may_write",
 		"sys_restore_signals",
+		"sys_signalfd",
 		"sys_timer_create",
 		"sys_timer_set",
 		NULL,
@@ -296,6 +299,15 @@ static int without_alarm(const struct epoll_event *events, int count)
 	return others;
 }
 
+/* The puppeteer ends it by the alarm, when this time is over. */
+static void begin_wait(struct puppet *me, int timeout_ms)
+{
+	me->deadline_ns = stage->now_ns + timeout_ms * INT64_C(1000000);
+	me->state = PUPPET_WAITING;
+	me->sleeps = true;
+	sem_post(&me->arrived);
+}
+
 static int wait_in_kernel(int epoll, int timeout_ms, const sigset_t *mask)
 {
 	struct epoll_event events[4], alarm = { .events = EPOLLIN, .data.u32 = ALARM };
@@ -304,14 +316,28 @@ static int wait_in_kernel(int epoll, int timeout_ms, const sigset_t *mask)
 
 	if (timeout_ms > 0) {
 		epoll_ctl(epoll, EPOLL_CTL_ADD, me->alarm, &alarm);
-		me->deadline_ns = stage->now_ns + timeout_ms * INT64_C(1000000);
-		me->state = PUPPET_WAITING;
-		me->sleeps = true;
-		sem_post(&me->arrived);
+		begin_wait(me, timeout_ms);
 	}
 	r = epoll_pwait(epoll, events, 4, timeout_ms > 0 ? -1 : 0, mask);
 	me->state = PUPPET_RUNNING;
 	return r < 0 ? -errno : without_alarm(events, r);
+}
+
+void puppet_loop(int fd, int timeout_ms, bool takes)
+{
+	struct puppet *me = &stage->puppets[self];
+	struct pollfd fds[] = { { .fd = fd, .events = POLLIN },
+		                { .fd = me->alarm, .events = POLLIN } };
+
+	puppet_step("(loop)");
+	if (takes) {
+		wait_in_kernel(fd, timeout_ms, NULL);
+		return;
+	}
+	begin_wait(me, timeout_ms);
+	poll(fds, 2, -1);
+	me->state = PUPPET_RUNNING;
+	without_alarm(NULL, 0);
 }
 
 static const struct steer_clockwork clockwork = {
@@ -324,6 +350,8 @@ static const struct steer_clockwork clockwork = {
 void puppet_begin(void)
 {
 	steer_before(ANY_CALL, EVERY, stop_before_call, NULL);
+	/* that of an event loop is the puppeteer's */
+	steer_result("sys_timer_set", EVERY, 0);
 	steer_after("sys_link_fd", EVERY, mark_if_named, NULL);
 	steer_after("sys_link_proc", EVERY, mark_if_named, NULL);
 }

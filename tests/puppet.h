@@ -55,6 +55,11 @@ void puppet_kill(int who);
 void puppet_begin(void);
 void puppet_step(const char *name); /* a stop that is before no call */
 void puppet_sleep_ms(int ms);
+/*
+ * The sleep of an event loop: until the descriptor is readable, or the time is up.
+ * takes: by epoll_wait(2) on the descriptor itself, which takes its events.
+ */
+void puppet_loop(int fd, int timeout_ms, bool takes);
 int puppet_self(void);
 void puppet_complain(const char *format, ...) __attribute__((format(printf, 1, 2)));
 

@@ -4,6 +4,7 @@
 #include "scenes.h"
 
 #include "forge.h"
+#include "handle.h"
 #include "process.h"
 #include "puppet.h"
 #include "world.h"
@@ -140,6 +141,31 @@ static void wait(struct lockfile_pid *lock)
 	if (r == 0)
 		use_and_unlock(lock);
 	lockfile_pid_free(lock);
+}
+
+/* An event loop, with a timer of its own. */
+static void loop(struct lockfile_pid *lock, bool takes)
+{
+	int r = lockfile_pid_wait_begin(lock);
+
+	while (r == BUSY) {
+		puppet_loop(lockfile_pid_wait_fd(lock), lock->queue.pause_ms, takes);
+		r = lockfile_pid_wait_continue(lock);
+	}
+	expect("the wait of a loop", r, 0, 0);
+	if (r == 0)
+		use_and_unlock(lock);
+	lockfile_pid_free(lock);
+}
+
+static void poll_it(struct lockfile_pid *lock)
+{
+	loop(lock, false);
+}
+
+static void take_events(struct lockfile_pid *lock)
+{
+	loop(lock, true);
 }
 
 static void wait_and_leave(struct lockfile_pid *lock)
@@ -338,6 +364,9 @@ const struct scene scenes_of_two[] = {
 	{ "release", NULL, { { hold, unlock_and_try }, { NULL, try_twice } }, 2, .wins = 1 },
 	{ "free", NULL, { { hold, give_up_by_free }, { NULL, try_twice } }, 2, .wins = 1 },
 	{ "release-wait", NULL, { { hold, unlock_and_try }, { NULL, wait } }, 2, .wins = 2 },
+	{ "release-loop", NULL, { { hold, unlock_and_try }, { NULL, poll_it } }, 2, .wins = 2 },
+	{ "fresh-loop", NULL, { { NULL, take_events }, { NULL, wait } }, 2, .wins = 2 },
+	{ "died-loop", NULL, { { hold, only_die }, { NULL, take_events } }, 2, .wins = 2 },
 	{ "closed",
 	  NULL,
 	  { { close_underneath, unlock_and_try }, { NULL, try_twice } },

@@ -5,7 +5,7 @@
 
 #include "explore.h"
 
-extern const struct scene scenes_of_two[18];
+extern const struct scene scenes_of_two[21];
 extern const struct scene scenes_of_three[14];
 
 /* All schedules of a scene: it does not end. */
