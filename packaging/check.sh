@@ -8,11 +8,12 @@
 
 # shellcheck source=tests/tap.sh
 . "${top_srcdir:?}/tests/tap.sh"
+# shellcheck source=packaging/packages.sh
+. "$top_srcdir/packaging/packages.sh"
 chmod 755 "$tmp"
 export LC_ALL=C.UTF-8
 
 packages='liblockfile-pid-dev liblockfile-pid0 lockfile-pid'
-builder=nobody
 base=$tmp/base
 source=$tmp/source
 build=$tmp/build
@@ -27,12 +28,6 @@ since()
 	echo "# $((now - before)) s: $1"
 }
 
-# clean NAME=VALUE... COMMAND...: without the flags of the build that this is run from
-clean()
-{
-	env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/nonexistent LC_ALL="$LC_ALL" "$@"
-}
-
 # finds_nothing COMMAND...: it prints nothing on standard output; with 1 that is what grep says
 finds_nothing()
 {
@@ -44,14 +39,12 @@ finds_nothing()
 
 # A system to install in, made while the packages are built.
 
-# shellcheck disable=SC2016 # for apt-get
-mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' | head -n 1)
 codename=$(sed -n 's/^VERSION_CODENAME=//p' /etc/os-release)
 
 make_base()
 {
 	{
-		mmdebstrap --quiet --variant=minbase "$codename" "$base" "$mirror" \
+		mmdebstrap --quiet --variant=minbase "$codename" "$base" "$(mirror)" \
 			>"$tmp/base.log" 2>&1
 		echo $? >"$tmp/base.status"
 	} &
@@ -74,40 +67,21 @@ has_base()
 
 # The source package
 
-# dist TARBALL UMASK: as it is when the last entry of the changelog was written
-dist()
-{
-	(umask "$2" && MAKEFLAGS='' MFLAGS='' SOURCE_DATE_EPOCH=$epoch \
-		"${MAKE:?}" -C "${top_builddir:?}" dist) &&
-		mv "$top_builddir/lockfile-pid-${VERSION:?}.tar.xz" "$1"
-}
-
 # A second later, for there is nothing else to notice a time by.
 dist_is_reproducible()
 {
 	sleep 1
-	dist "$tmp/again.tar.xz" 077 && cmp "$orig" "$tmp/again.tar.xz"
-}
-
-unpack()
-{
-	tar -C "$source" -xf "$orig" && cp -R "$top_srcdir/debian" "$tree" &&
-		chown -R "$builder:" "$source"
+	dist "$tmp/again.tar.xz" 077 && cmp "$source/$orig" "$tmp/again.tar.xz"
 }
 
 # The first build
 
-as_builder()
-{
-	clean TMPDIR="$build" unshare --net setpriv --reuid="$builder" \
-		--regid="$(id -g "$builder")" --clear-groups env "$@"
-}
-
 build()
 {
 	chown "$builder:" "$build"
-	(cd "$tree" && as_builder DEB_BUILD_OPTIONS="parallel=$(($(nproc) * 2))" \
-		TEST_PACE="${TEST_PACE:-1}" TEST_EACH="${TEST_EACH:-1}" dpkg-buildpackage -us -uc) >"$tmp/build.log" 2>&1 || {
+	(cd "$tree" && as_builder TMPDIR="$build" TEST_PACE="${TEST_PACE:-1}" \
+		TEST_EACH="${TEST_EACH:-1}" DEB_BUILD_OPTIONS="parallel=$(($(nproc) * 2))" \
+		dpkg-buildpackage -us -uc) >"$tmp/build.log" 2>&1 || {
 		tail -n 100 "$tmp/build.log"
 		return 1
 	}
@@ -126,20 +100,26 @@ tests_ran()
 	! grep '^# FAIL:  *[1-9]' "$tmp/build.log" && [ "${ran:-0}" -ge 300 ]
 }
 
-# check_lintian: of the source and of the packages
-check_lintian()
+# unknown_to_git: what the build left in the source tree and .gitignore does not list
+unknown_to_git()
 {
-	(cd "$source" && as_builder lintian --pedantic --display-experimental --display-info \
-		--tag-display-limit 0 ./*.changes) >"$tmp/tags"
+	git -C "$top_srcdir" ls-files | sort >"$tmp/tracked"
+	(cd "$tree" && find . ! -type d) | sed 's,^\./,,' | sort | comm -23 - "$tmp/tracked" |
+		git -C "$top_srcdir" check-ignore --no-index --verbose --non-matching --stdin |
+		grep '^::'
 }
 
-# It has run to its end, and has nothing at all to say.
-lintian_is_silent()
+# lint OPTION...: of the source and of the packages
+lint()
 {
-	check_lintian
-	ended=$?
-	cat "$tmp/tags"
-	[ "$ended" -eq 0 ] && [ ! -s "$tmp/tags" ]
+	(cd "$source" && as_builder TMPDIR="$build" lintian "$@" ./*.changes)
+}
+
+holders_are_those_of_the_licence()
+{
+	holders=$(sed -n 's/^Copyright (c) //p' "$top_srcdir/LICENSE")
+	[ -n "$holders" ] && sed -n '/^Files: \*$/,/^$/p' "$tree/debian/copyright" |
+		grep -xF "Copyright: $holders"
 }
 
 # The packages
@@ -323,27 +303,32 @@ for command in blhc dpkg-buildpackage hardening-check lintian mmdebstrap piupart
 	command -v "$command" >/dev/null || skip_all "$command is missing: see packaging/setup"
 done
 make_base
-version=$(dpkg-parsechangelog -l "$top_srcdir/debian/changelog" -S Version)
-epoch=$(dpkg-parsechangelog -l "$top_srcdir/debian/changelog" -S Timestamp)
-orig=$source/lockfile-pid_${version%-*}.orig.tar.xz
+read_changelog || exit 99
 tree=$source/lockfile-pid-$VERSION
 list=$tree/debian/liblockfile-pid0.symbols
 library=$tmp/root/usr/lib/$(dpkg-architecture -qDEB_HOST_MULTIARCH)/liblockfile-pid.so.0.0.0
 tool=$tmp/root/usr/bin/lockfile-pid
 
-expect 'make dist' dist "$orig" 022
+expect 'make dist' dist "$source/$orig"
 expect 'it gives the same tarball again' dist_is_reproducible
-expect 'the source package' unpack
+expect 'the source package' unpack "$source"
 since 'make dist'
 expect 'they build, as an ordinary user and without a network' build
 expect 'the tests ran' tests_ran
 expect 'nothing warns' finds_nothing warnings
 since 'the build and its tests'
 [ -d "$tree/debian/lockfile-pid" ] || { finish; exit; }
+if git -C "$top_srcdir" rev-parse 2>/dev/null; then
+	expect 'git ignores what the build leaves' finds_nothing unknown_to_git
+else
+	skip 'git ignores what the build leaves' 'the sources are no clone'
+fi
+expect 'they are kept for other checks' keep "$source"
 echo "# the build: ${ran:-no} tests passed"
-expect 'lintian has nothing to say' lintian_is_silent
+expect 'lintian reports nothing' lintian_is_silent "$codename" lint
 echo "# lintian: $(lintian --print-version), $(wc -l <"$tmp/tags") lines"
 since lintian
+expect 'LICENSE and debian/copyright name the same holders' holders_are_those_of_the_licence
 expect 'the compiler has all flags that make attacks harder' blhc --all --debian "$tmp/build.log"
 for package in $packages; do
 	expect "$package: the contents are those listed" contents_are_as_listed "$package"
