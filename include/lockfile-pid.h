@@ -161,16 +161,19 @@
  * - All descriptors are close-on-exec.  A child that another thread forks
  *   meanwhile can have copies of those that a call uses, which keep no lock.
  * - fork(2) waits until calls of other threads have registered what they opened,
- *   so that the child can close it.  It waits 100 milliseconds at most, and only
- *   once for a call that hangs, such as one on a mount that does not answer.  A
- *   child that is forked then can have a copy of what that call opened.  On
- *   network and FUSE file systems a child always keeps its copy of a lock file
- *   until it executes a program, because close(2) would wait for the server.  Such
- *   a copy does not keep the lock: it is stale when the process that the file
- *   names is dead (where it can be compared, see File systems).
+ *   so that the child can close it.  It waits 100 milliseconds for them, and only
+ *   once for a call that hangs, such as one on a mount that does not answer.  Forks
+ *   of several threads wait for one another.  A child that is forked while a call
+ *   hangs can have a copy of what that call opened, until it executes a program.
+ * - On network and FUSE file systems a child keeps its copy of a lock file until it
+ *   executes a program, because close(2) would wait for the server; except without
+ *   user attributes, and with cluster locks.  The lock ends with the holder all the
+ *   same, but contenders in other PID namespaces see it as held while the child has
+ *   its copy.
  * - A fork handler (pthread_atfork(3)) may call the library, even one that was
  *   registered before the library was loaded by dlopen(3).  It must not wait for
- *   a lock that another thread holds while that thread calls the library.
+ *   a lock that another thread holds while that thread calls the library or
+ *   fork(2).  Before Linux 4.14 a lock that it takes in the child is lost.
  *   Where a program closes descriptors that it does not know, as closefrom(3)
  *   does, the lock stays ours while the process lives, and a number that has
  *   been given to another file since is neither closed nor written.  A handle in

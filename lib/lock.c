@@ -213,6 +213,9 @@ void lock_share(struct lockfile_pid *lock)
 	/* not before: of a candidate a child must keep no copy */
 	if (lock->file.inheritable)
 		fd_keep_in_child(&lock->file.descriptor);
+	/* other hosts see the kernel lock alone, which a child's copy would keep */
+	if (lock->cluster_locks)
+		lock->file.descriptor.may_hang = false;
 }
 
 int lock_acquire_in(struct lockfile_pid *lock, int dirfd, struct awaited *ret_holder)

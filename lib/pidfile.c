@@ -108,7 +108,7 @@ static int open_listed(struct pidfile *file, int dirfd, const char *name, int fl
 	fd = r = sys_openat(dirfd, name, flags | O_RDWR, mode);
 	if (fd >= 0) {
 		*file = (struct pidfile){
-			.descriptor = { .is_ours = is_ours, .may_hang = true },
+			.descriptor = { .fd = -1, .is_ours = is_ours, .may_hang = true },
 			.owner = (uid_t)-1,
 			.nonce = nonce,
 			.local_dev = file->local_dev,
@@ -140,6 +140,8 @@ static int fill(struct pidfile *file, bool inheritable)
 	if (r == 0)
 		r = write_attribute(file, file->descriptor.fd, &self, false);
 	file->has_attribute = r == 0;
+	if (!file->has_attribute)
+		file->descriptor.may_hang = false;
 	return r == -EOPNOTSUPP ? 0 : r;
 }
 

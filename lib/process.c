@@ -7,33 +7,35 @@
  * copies immediately, except those that it is to keep.
  *
  * Three things happen in the prepare handler, in this order:
- * 1. All signals are blocked until the parent's or the child's handler has run.  A
- *    signal handler that interrupted fork() in between and called the library would
- *    wait for a lock that its own thread holds.
+ * 1. All signals but those of faults are blocked until the parent's or the child's
+ *    handler has run.  A signal handler that interrupted fork() in between and called
+ *    the library would wait for a lock that its own thread holds.
  * 2. The gate closes: no call enters any more, and fork() waits until those that
  *    are inside have left.  None of them may wait for the forking thread.
  * 3. The mutex of the list is acquired, so that the child gets a consistent list.
  *
  * A call on a file system that does not answer stays inside.  fork() waits 100 ms for
  * it and then goes on; it does not wait for that call again.  The child then may
- * have a copy of a descriptor that it does not know.  This is harmless:
+ * have a copy of a descriptor that it does not know.  It never makes two holders:
  * - A lock file, or a prepared one: its record names the parent, so it is stale when
- *   the parent is dead, whoever has a copy (classification).  The same holds for
- *   PATH.takeover.  While the parent lives, the copy changes nothing.  An inheritable
- *   lock counts as held while the child lives, as if the child were to adopt it.
- * - The FIFO of the wait queue: its name stays behind, and a releaser wakes nobody
- *   with it, as long as the child lives and does not execute a program.
+ *   the parent is dead, whoever has a copy (classification).  While the parent lives,
+ *   the copy changes nothing.  An inheritable lock counts as held while the child
+ *   lives and does not execute a program.
+ * - The FIFO of the wait queue: its name stays behind as long, and if the parent was
+ *   the head, the other waiters notice the death of a holder up to a second later.
  * - A directory, or a file that is only looked at: it has no kernel lock.
  *
- * The child's handler must not wait for a server either.  close(2) of a regular file
+ * The child's handler does not wait for a server either.  close(2) of a regular file
  * on a network or FUSE file system does (it flushes), so the child's copies of these
- * stay open, which is the first case above.
+ * stay open, which is the first case above.  They are closed all the same where the
+ * record would not help: where there is none, and with cluster locks, since other
+ * hosts see the kernel lock alone.
  *
  * The thread that forks passes the gate and the list freely from its prepare handler
  * to the end of the parent's or child's: fork handlers that were registered before
- * this library was loaded (by dlopen(3)) run in between, and may call it.  Such a
- * handler must not wait for a lock that another thread holds while that one calls the
- * library: that thread waits for the end of the fork.
+ * this library was loaded (by dlopen(3)) run in between, and may call it, and fork.
+ * Such a handler must not wait for a lock that another thread holds while that one
+ * calls the library or fork(): that thread waits for the end of the fork.
  *
  * Who this process is
  * -------------------
@@ -67,6 +69,8 @@ struct identity {
 #define GATE_WAIT_NS (100 * INT64_C(1000000))
 /* and looks this often whether they have left. */
 #define GATE_PAUSE_NS (50 * 1000L)
+/* A pause counts as so long at most: the whole process may have been stopped. */
+#define GATE_LOOK_NS INT64_C(1000000)
 
 static struct {
 	/* what pthread_atfork(3) returned */
@@ -78,6 +82,8 @@ static struct {
 	_Atomic uintptr_t forker;
 	/* its signal mask */
 	sigset_t forker_mask;
+	/* so many times its fork handlers have called fork(2) again */
+	unsigned int nested;
 
 	/* guards all that follows */
 	pthread_mutex_t mutex;
@@ -149,15 +155,18 @@ void gate_leave(uint64_t pass)
 /* Returns with the list locked, and nobody inside whom fork() would still wait for. */
 static void wait_for_calls(void)
 {
-	int64_t end = sys_clock_ns(CLOCK_MONOTONIC) + GATE_WAIT_NS;
+	int64_t left = GATE_WAIT_NS, before = sys_clock_ns(CLOCK_MONOTONIC), now;
 	int cancel_state;
 
 	/* fork(2) is no cancellation point, and sleeping is one */
 	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel_state);
 	pthread_mutex_lock(&process.mutex);
-	while (process.inside > 0 && sys_clock_ns(CLOCK_MONOTONIC) < end) {
+	while (process.inside > 0 && left > 0) {
 		pthread_mutex_unlock(&process.mutex);
 		sys_sleep_ns(GATE_PAUSE_NS);
+		now = sys_clock_ns(CLOCK_MONOTONIC);
+		left -= now - before < GATE_LOOK_NS ? now - before : GATE_LOOK_NS;
+		before = now;
 		pthread_mutex_lock(&process.mutex);
 	}
 	if (process.inside > 0) {
@@ -171,6 +180,10 @@ static void prepare_fork(void)
 {
 	sigset_t mask;
 
+	if (is_forker()) {
+		process.nested++;
+		return;
+	}
 	sys_block_signals(&mask);
 	pthread_mutex_lock(&process.gate);
 	wait_for_calls();
@@ -182,6 +195,10 @@ static void finish_fork(void)
 {
 	sigset_t mask = process.forker_mask;
 
+	if (process.nested > 0) {
+		process.nested--;
+		return;
+	}
 	process.forker = 0;
 	pthread_mutex_unlock(&process.mutex);
 	pthread_mutex_unlock(&process.gate);

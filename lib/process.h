@@ -43,7 +43,10 @@ struct descriptor {
 	bool (*is_ours)(const struct descriptor *);
 	/* a child of fork(2) keeps its copy open */
 	bool is_kept;
-	/* close(2) may wait for a server: the child of a fork(2) leaves its copy open */
+	/*
+	 * The child of a fork(2) leaves its copy open: close(2) may wait for a server, and
+	 * the copy does not keep the lock
+	 */
 	bool may_hang;
 	/* of the process that tracks it, see process.c */
 	uint64_t generation;
@@ -57,7 +60,8 @@ struct descriptor {
 
 /*
  * The list of the descriptors that a forked child closes.  Its mutex is held for
- * changes of the list and never during a system call on a file.
+ * changes of the list, and by the thread that forks, but by no other thread during a
+ * system call on a file.
  *
  * fd_track() puts a descriptor on the list; the caller is inside the gate.  It sets
  * fd and generation and clears is_kept; all other members are the caller's.

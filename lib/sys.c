@@ -291,12 +291,23 @@ int sys_epoll_wait(int epoll, int timeout_ms, const sigset_t *mask)
 	return result(epoll_pwait(epoll, events, 4, timeout_ms, mask));
 }
 
+/* Of a fault of the process itself; run-time systems have handlers for these. */
+static bool is_fault(int signal)
+{
+	return signal == SIGSEGV || signal == SIGBUS || signal == SIGFPE || signal == SIGILL ||
+	       signal == SIGTRAP || signal == SIGABRT || signal == SIGSYS;
+}
+
 void sys_block_signals(sigset_t *ret_before)
 {
 	sigset_t all;
 
 	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, ret_before);
+	/* a fault while its signal is blocked ends the process */
+	for (int i = 1; i <= SIGRTMAX; i++)
+		if (is_fault(i))
+			sigdelset(&all, i);
+	pthread_sigmask(SIG_BLOCK, &all, ret_before);
 }
 
 void sys_restore_signals(const sigset_t *before)
@@ -324,13 +335,6 @@ int sys_sleep_ns(long ns)
 	struct timespec time = { .tv_nsec = ns };
 
 	return result(nanosleep(&time, NULL));
-}
-
-/* Of a fault of the process itself; run-time systems have handlers for these. */
-static bool is_fault(int signal)
-{
-	return signal == SIGSEGV || signal == SIGBUS || signal == SIGFPE || signal == SIGILL ||
-	       signal == SIGTRAP || signal == SIGABRT || signal == SIGSYS;
 }
 
 /*

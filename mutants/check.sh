@@ -200,11 +200,17 @@ mutate()
 		}' "$1/old" "$1/new" "$lib/$(cat "$1/source")"
 }
 
-# run DIRECTORY PROGRAM TEST SECONDS: gives its status
+# run DIRECTORY PROGRAM TEST SECONDS: returns its status.  timeout(1) ends one process
+# group, and each test is a group of its own, so a session is what has all processes.
 run()
 {
+	ended=0
+	# shellcheck disable=SC2016 # for the inner shell
 	HOLDER=$1/helper-holder CK_RUN_CASE=$3 TMPDIR=$tmp/dir \
-		timeout "$4" "$1/$2" >"$1/said" 2>&1
+		setsid --wait sh -c 'echo $$ >"$0/session" && exec timeout "$1" "$0/$2"' \
+		"$1" "$4" "$2" >"$1/said" 2>&1 || ended=$?
+	pkill -KILL --session "$(cat "$1/session")" || :
+	return "$ended"
 }
 
 # link_test DIRECTORY PROGRAM [OBJECT]

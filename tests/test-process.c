@@ -894,6 +894,27 @@ static void *fork_in_thread(void *ret_pid)
 	return NULL;
 }
 
+/* Each look comes a day after the one before: the process was stopped in between. */
+static int64_t leaping_clock(int clock)
+{
+	static int64_t now_ns;
+
+	(void)clock;
+	return now_ns += INT64_C(86400) * 1000000000;
+}
+
+TEST(fork_does_not_give_up_because_the_process_was_stopped)
+{
+	static const struct steer_clockwork leaping = { leaping_clock, sleep_for, poll, NULL };
+
+	get_stuck("sys_lseek", 1);
+	steer_clockwork(&leaping);
+	ck_assert_int_gt(pauses_of_fork(do_nothing), 10);
+	steer_clockwork(NULL);
+	go_on();
+	steer_reset();
+}
+
 static void *fork_with_a_cancellation_request(void *ret_pid)
 {
 	pthread_cancel(pthread_self());
@@ -955,7 +976,34 @@ __attribute__((constructor(101))) static void register_first(void)
 	__real_pthread_atfork(prepare_inside, parent_inside, child_inside);
 }
 
+static int blocked_faults;
+
+static void count_blocked_faults(void)
+{
+	static const int faults[] = { SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT, SIGSYS };
+	sigset_t mask;
+
+	pthread_sigmask(SIG_BLOCK, NULL, &mask);
+	for (size_t i = 0; i < sizeof(faults) / sizeof(faults[0]); i++)
+		blocked_faults += sigismember(&mask, faults[i]);
+	blocked_faults += sigismember(&mask, SIGTERM) == 0;
+}
+
+TEST(fork_does_not_block_the_signals_of_faults)
+{
+	pid_t pid;
+
+	inside_fork.prepare = count_blocked_faults;
+	pid = fork();
+	memset(&inside_fork, 0, sizeof(inside_fork));
+	if (pid == 0)
+		_exit(0);
+	ck_assert_int_eq(exit_status(pid), 0);
+	ck_assert_int_eq(blocked_faults, 0);
+}
+
 static struct lockfile_pid *early, *late;
+static int nested_status;
 
 static void lock_early(void)
 {
@@ -995,6 +1043,45 @@ TEST(handler_that_runs_inside_the_fork_may_call_the_library)
 	ck_assert(!exists("early.pid"));
 	lockfile_pid_free(early);
 	lockfile_pid_free(late);
+}
+
+/* Once, for the fork calls the handlers again. */
+static void fork_inside(void)
+{
+	pid_t pid;
+
+	memset(&inside_fork, 0, sizeof(inside_fork));
+	pid = fork();
+	if (pid == 0)
+		_exit(lockfile_pid_verify(early) == LOCKFILE_PID_ERR_ROGUE_DELETION ? 0 : 1);
+	if (pid < 0 || waitpid(pid, &nested_status, 0) != pid)
+		nested_status = -1;
+}
+
+/* Of the three handlers. */
+static const bool nested_in[][3] = { { true, false, false },
+	                             { false, true, false },
+	                             { false, false, true } };
+
+TEST_EACH(handler_that_runs_inside_the_fork_may_fork, nested_in)
+{
+	pid_t pid;
+
+	ck_assert_int_eq(lockfile_pid_new(&early, "early.pid"), 0);
+	ck_assert_int_eq(lockfile_pid_trylock(early), 0);
+	nested_status = 0;
+	inside_fork.prepare = nested_in[_i][0] ? fork_inside : NULL;
+	inside_fork.parent = nested_in[_i][1] ? fork_inside : NULL;
+	inside_fork.child = nested_in[_i][2] ? fork_inside : NULL;
+	pid = fork();
+	memset(&inside_fork, 0, sizeof(inside_fork));
+	if (pid == 0)
+		_exit(nested_status != 0);
+	ck_assert_int_eq(exit_status(pid), 0);
+	ck_assert_int_eq(nested_status, 0);
+	ck_assert_int_eq(lockfile_pid_verify(early), 0);
+	ck_assert_int_eq(lockfile_pid_unlock(early), 0);
+	lockfile_pid_free(early);
 }
 
 /* The handler of a signal, as daemons have it. */
@@ -1110,6 +1197,46 @@ TEST_EACH(close_may_hang_on_network_file_systems_only, kinds)
 	ck_assert_int_eq(file.descriptor.may_hang, kinds[_i].may_hang);
 	end(&file);
 	steer_reset();
+}
+
+/* The record does not help then: a child's copy would keep the lock. */
+TEST(child_closes_a_file_without_a_record_on_any_file_system)
+{
+	struct pidfile file = PIDFILE_NONE;
+
+	steer_reset();
+	steer_file_system(0x6969);
+	steer_result("sys_fsetxattr", EVERY, -EOPNOTSUPP);
+	make(&file);
+	ck_assert(!file.descriptor.may_hang);
+	end(&file);
+	steer_reset();
+}
+
+static void hold_cluster_lock(void *unused)
+{
+	struct lockfile_pid *lock;
+	pid_t pid;
+	int fd;
+
+	(void)unused;
+	steer_reset();
+	steer_file_system(0x6969);
+	REQUIRE(lockfile_pid_new(&lock, FILE_NAME) == 0);
+	REQUIRE(lockfile_pid_set_cluster_locks(lock, 1) == 0);
+	REQUIRE(lockfile_pid_trylock(lock) == 0);
+	fd = lockfile_pid_fileno(lock);
+	pid = fork();
+	if (pid == 0)
+		_exit(fcntl(fd, F_GETFD) < 0 ? 0 : 1);
+	REQUIRE(exit_status(pid) == 0);
+	REQUIRE(lockfile_pid_unlock(lock) == 0);
+	lockfile_pid_free(lock);
+}
+
+TEST(child_closes_the_file_of_a_cluster_lock)
+{
+	ck_assert_int_eq(in_child(hold_cluster_lock, NULL), 0);
 }
 
 TEST(the_file_system_of_a_handle_is_asked_for_once)
