@@ -74,6 +74,9 @@
  *	-EBUSY					a mount point at the path, which cannot
  *						be replaced or removed
  *	-ENOMEM, -EMFILE, -ENFILE, -ENOLCK	the system's tables are full
+ *	-EBADF					the directory that a relative path
+ *						begins with can be found no more
+ *						(see Paths)
  *	-EINTR					a signal handler interrupted a
  *						system call, which network and
  *						FUSE file systems let it do
@@ -92,10 +95,24 @@
  *
  * Paths
  * -----
- * The path is resolved anew by each attempt, from the directory that was
+ * The path is resolved again by each attempt, from the directory that was
  * current at lockfile_pid_new(); a later chdir(2) changes nothing.  Symbolic
  * links in the directory part are followed, one in the last component never
- * is.  Beside the lock file there is PATH.queue while somebody waits for it,
+ * is.
+ *
+ * The directory that a relative path begins with is kept by its name, so that a
+ * directory that is removed and made again counts.  If the name does not lead
+ * there, the handle keeps a descriptor of it: if a directory above it may not
+ * be searched, if the name is too long (PATH_MAX), or if it is outside of the
+ * root directory.  If such a descriptor was closed externally, as by
+ * closefrom(3), the path leads nowhere (-EBADF).
+ *
+ * While a lock is held, its directory is open.  So unlock, verify and free need
+ * no other descriptor, and work after chroot(2): if the root directory is not
+ * that of lockfile_pid_new() and the path does not lead to the lock file, the
+ * lock file in its directory decides whether the lock is still held.
+ *
+ * Beside the lock file there is PATH.queue while somebody waits for it,
  * and PATH.takeover for a moment while one is being replaced: a stale one, or
  * one that is adopted; also where an inheritable one is removed, and, where
  * files cannot be made without a name, whenever one is made.  A crash can
@@ -143,7 +160,8 @@
  * any child (or child's child) lives that was forked meanwhile and has not
  * executed another program, closed its descriptors, freed the handle or tried
  * to lock by it.  Therefore adopt before closing descriptors (closefrom(3))
- * and before giving up the right to write the directory (setuid(2)); and clear
+ * and before giving up the right to write the directory (setuid(2)); chroot(2)
+ * may come before, with weaker promises if /proc is missing then.  And clear
  * the mark, as above, where the daemon forks workers that are not to keep the
  * lock when it dies.  That the last child which could have adopted it has
  * ended is noticed by waiters within a second.
@@ -260,7 +278,9 @@ enum lockfile_pid_error {
  * Errors: -EINVAL: an argument is NULL; @path is empty, or its last component is empty, "." or "..",
  * or ends in ".queue" or ".takeover", which are the library's own names beside
  * a lock file; -ENAMETOOLONG: there is no room for these names (NAME_MAX);
- * -ENOMEM; for a relative @path those of getcwd(3), -ENOENT and -EACCES.
+ * -ENOMEM; for a relative @path -ENOENT: the current directory was removed; and
+ * if it may not be searched or a descriptor of it is needed (see Paths) -EACCES,
+ * -EIO, -EMFILE, -ENFILE, -EPERM and -ENOSYS, as stat(2) and open(2) have them.
  *
  * Since: 0.1
  */
@@ -273,9 +293,10 @@ int lockfile_pid_new(struct lockfile_pid **ret_lock, const char *path);
  *
  * A handle in line leaves it.
  *
- * A lock file that is held and cannot be removed (say, privileges were dropped)
- * is emptied through its descriptor instead, so that the next contender can
- * have it.  Without a descriptor, too, it stays until this process ends.
+ * A lock file that is held and cannot be removed, for example because privileges
+ * were dropped, becomes a lone newline instead, through its descriptor.  The next
+ * contender that may replace it does so immediately.  If the descriptor was closed
+ * externally as well, the lock counts as held until this process ends.
  *
  * An inheritable lock is let go of: a child that has inherited it keeps it,
  * and may adopt it.  Where there is no such child the file is removed, or, if
@@ -422,9 +443,11 @@ int lockfile_pid_timedlock(struct lockfile_pid *lock, int timeout_ms);
  * the lock, or nobody did; nothing of anybody else's is deleted, and the
  * handle holds nothing now; -EINPROGRESS: the handle is in line.  After any
  * other error the handle still holds the lock: -EACCES, -EPERM, -EROFS: the file
- * may not be removed (say, privileges were dropped).  If the lock is inheritable,
- * or our descriptors were closed underneath, a file has to be made beside it for a
- * moment; then there are -EAGAIN: another process has kept the right to do so for
+ * may not be removed (say, privileges were dropped).  This takes no new
+ * descriptor.  But if our descriptors were closed underneath, or if the lock is
+ * inheritable, a file has to be made beside it for a moment.  That takes a
+ * descriptor, but for an inheritable lock on a file system with O_TMPFILE; and then
+ * there are -EAGAIN: another process has kept the right to do so for
  * a second; and -ENOTEMPTY: PATH.takeover is a directory that is in use.  And the
  * general ones.
  *

@@ -39,7 +39,7 @@ static int replace_inherited(struct lockfile_pid *lock, struct pidfile *candidat
 	int r = held_check(lock, dirfd);
 
 	if (r == 0)
-		r = lock_make_spare(lock, dirfd, ".");
+		r = lock_make_spare(lock, dirfd);
 	if (r == 0)
 		r = takeover_claim_patiently(lock, candidate, dirfd);
 	if (r < 0) {
@@ -63,24 +63,42 @@ static int adopt_in(struct lockfile_pid *lock, int dirfd)
 		return r;
 	pidfile_drop(&lock->file);
 	pidfile_move(&lock->file, &candidate);
-	lock_share(lock);
 	/* who is first in line watches the parent; now it is us */
 	queue_wake(dirfd, &lock->path, lock->file.owner);
 	return 0;
 }
 
+/* The inherited directory, or that to which PATH leads, by a descriptor of our own. */
+static int open_dir(const struct lockfile_pid *lock, bool has_fd, struct descriptor *ret)
+{
+	struct found found;
+	int r = held_find_dir(lock, has_fd, &found);
+
+	if (r == 0)
+		r = path_keep_dir_at(found.dirfd, ret);
+	held_close_dir(&found);
+	return r;
+}
+
 static int become_holder(struct lockfile_pid *lock)
 {
-	int dirfd = held_open_dir(lock), r;
+	bool has_fd = pidfile_has_fd(&lock->file);
+	struct descriptor dir;
+	int r = open_dir(lock, has_fd, &dir);
 
-	if (dirfd < 0)
-		return dirfd;
+	if (r < 0)
+		return r;
 	/* our parent's, if no handler for forks ran */
 	if (!pidfile_is_of_process(&lock->spare))
 		pidfile_drop(&lock->spare);
-	r = adopt_in(lock, dirfd);
-	sys_close(dirfd);
-	return r;
+	r = adopt_in(lock, dir.fd);
+	if (r < 0) {
+		fd_close(&dir);
+		return r;
+	}
+	path_drop_dir(&lock->dir, !has_fd);
+	lock_keep_dir(lock, &dir);
+	return 0;
 }
 
 int adopt(struct lockfile_pid *lock)

@@ -51,6 +51,7 @@ int lockfile_pid_new(struct lockfile_pid **ret_lock, const char *path)
 	*lock = (struct lockfile_pid){ .mode = DEFAULT_MODE,
 		                       .file = PIDFILE_NONE,
 		                       .spare = PIDFILE_NONE,
+		                       .dir = DESCRIPTOR_NONE,
 		                       .queue = QUEUE_NONE };
 	r = path_init(&lock->path, path);
 	if (r < 0) {
@@ -65,9 +66,8 @@ static void give_up(struct lockfile_pid *lock)
 {
 	if (lock->file.inheritable)
 		held_let_go(lock);
-	/* a file that stays is emptied at least, for the next one to replace */
 	else if (held_release(lock) < 0 && lock_is_held(lock))
-		pidfile_empty(&lock->file);
+		held_retract(lock);
 }
 
 void lockfile_pid_free(struct lockfile_pid *lock)

@@ -31,6 +31,12 @@ struct lockfile_pid {
 	 */
 	struct pidfile file;
 
+	/*
+	 * The directory of the lock file, open while the lock is held: to release it
+	 * takes no other descriptor, nor a way to the directory (held.c).
+	 */
+	struct descriptor dir;
+
 	/* A candidate more, with which an inheritable lock is released (held.c). */
 	struct pidfile spare;
 

@@ -71,26 +71,104 @@ int held_check(const struct lockfile_pid *lock, int dirfd)
 	return check_by_name(lock, dirfd);
 }
 
+/*
+ * Does PATH lead to our file, which we have open?  1, 0 or -errno.  Nobody can tell after
+ * chroot(2), when our names mean something else, or if the directory that a relative path
+ * begins with was closed externally; then our file in our directory decides.
+ */
+static int is_at_path(const struct lockfile_pid *lock)
+{
+	const struct path *path = &lock->path;
+	int r = pidfile_is_at(&lock->file, path_base(path), path->full);
+
+	if (r != 1 && (r == -EBADF || path_has_other_root(path)) && path_is_kept_dir(&lock->dir))
+		r = pidfile_is_at(&lock->file, lock->dir.fd, path->name);
+	return r == -ENOTDIR ? 0 : r;
+}
+
 /* Without the directory there is no lock file in it. */
-int held_open_dir(const struct lockfile_pid *lock)
+static int open_dir(const struct lockfile_pid *lock)
 {
 	int dirfd = path_open_dir(&lock->path);
 
 	return dirfd == -ENOENT || dirfd == -ENOTDIR ? LOCKFILE_PID_ERR_ROGUE_DELETION : dirfd;
 }
 
+/* Is our file in the kept directory? */
+static bool is_in_kept_dir(const struct lockfile_pid *lock, nlink_t *ret_links)
+{
+	struct stat st;
+
+	if (sys_fstatat(lock->dir.fd, lock->path.name, &st) < 0 || st.st_dev != lock->file.dev ||
+	    st.st_ino != lock->file.ino)
+		return false;
+	*ret_links = st.st_nlink;
+	return true;
+}
+
+static int find_again(const struct lockfile_pid *lock, struct found *ret)
+{
+	int r = open_dir(lock);
+
+	if (r < 0)
+		return r;
+	ret->dirfd = r;
+	ret->opened = true;
+	return 0;
+}
+
+/*
+ * The kept directory is the right one if it has our file by its name, whatever became of
+ * its descriptor; if it has not, that was closed externally, or files were moved by hand.
+ * Then what PATH leads to must have it: the name may be another's in the meantime.
+ */
+int held_find_dir(const struct lockfile_pid *lock, bool has_fd, struct found *ret)
+{
+	int r;
+
+	*ret = (struct found){ .dirfd = -1, .links = 1 };
+	if (!has_fd)
+		return find_again(lock, ret);
+	r = is_at_path(lock);
+	if (r != 1)
+		return result_of(r);
+	if (is_in_kept_dir(lock, &ret->links)) {
+		ret->dirfd = lock->dir.fd;
+		return 0;
+	}
+	r = find_again(lock, ret);
+	return r < 0 ? r : result_of(pidfile_is_at(&lock->file, ret->dirfd, lock->path.name));
+}
+
+void held_close_dir(const struct found *found)
+{
+	if (found->opened)
+		sys_close(found->dirfd);
+}
+
+static int verify_by_name(const struct lockfile_pid *lock)
+{
+	int dirfd = open_dir(lock), r;
+
+	if (dirfd < 0)
+		return dirfd;
+	r = check_by_name(lock, dirfd);
+	sys_close(dirfd);
+	return r;
+}
+
 int held_verify(const struct lockfile_pid *lock)
 {
-	int dirfd, r;
+	int r;
 
 	if (!lock_is_held(lock))
 		return LOCKFILE_PID_ERR_ROGUE_DELETION;
-	dirfd = held_open_dir(lock);
-	if (dirfd < 0)
-		return dirfd;
-	r = held_check(lock, dirfd);
-	sys_close(dirfd);
-	return r;
+	if (!pidfile_has_fd(&lock->file))
+		return verify_by_name(lock);
+	r = is_at_path(lock);
+	if (r == 1)
+		r = pidfile_has_content(&lock->file, lock->file.descriptor.fd);
+	return result_of(r);
 }
 
 static int unlink_path(const struct lockfile_pid *lock, int dirfd)
@@ -100,15 +178,19 @@ static int unlink_path(const struct lockfile_pid *lock, int dirfd)
 	return r == -ENOENT ? LOCKFILE_PID_ERR_ROGUE_DELETION : r;
 }
 
-static void wake(struct lockfile_pid *lock, int dirfd)
+/* Returns what queue_wake() does. */
+static int wake(struct lockfile_pid *lock, int dirfd)
 {
-	if (queue_wake(dirfd, &lock->path, lock->file.owner) > 0)
+	int r = queue_wake(dirfd, &lock->path, lock->file.owner);
+
+	if (r > 0)
 		lock->yield.since_ns = sys_clock_ns(CLOCK_MONOTONIC);
+	return r;
 }
 
 static int release_alone(struct lockfile_pid *lock, int dirfd)
 {
-	int r = check_by_descriptor(lock, dirfd);
+	int r = result_of(pidfile_has_content(&lock->file, lock->file.descriptor.fd));
 
 	return r == 0 ? unlink_path(lock, dirfd) : r;
 }
@@ -143,34 +225,78 @@ void held_lose(struct lockfile_pid *lock)
 	lock_drop(lock);
 }
 
+static int release_in(struct lockfile_pid *lock, int dirfd, bool *has_fd)
+{
+	int r;
+
+	if (*has_fd && !lock->file.inheritable)
+		return release_alone(lock, dirfd);
+	r = release_by_right(lock, dirfd);
+	/* which may have waited for a second */
+	*has_fd = pidfile_has_fd(&lock->file);
+	return r;
+}
+
+/* It is ours for certain if our file was found in it. */
+static void close_kept_dir(struct lockfile_pid *lock, bool has_fd, const struct found *found)
+{
+	if (has_fd && found->dirfd >= 0 && !found->opened)
+		fd_close(&lock->dir);
+	else
+		path_drop_dir(&lock->dir, !has_fd);
+}
+
+static bool is_table_full(int error)
+{
+	return error == -EMFILE || error == -ENFILE;
+}
+
+/* What is over is closed.  Whoever waits is woken before, and after if it takes a descriptor. */
+static void finish(struct lockfile_pid *lock, int r, bool has_fd, const struct found *found)
+{
+	int woken = r == 0 ? wake(lock, found->dirfd) : 0;
+
+	/* who finds it by another name, or elsewhere, shall not take us for its holder */
+	if (has_fd && (r < 0 || found->links > 1))
+		pidfile_mark_let_go(&lock->file, lock->file.descriptor.fd);
+	pidfile_close(&lock->file, has_fd);
+	pidfile_drop(&lock->spare);
+	if (is_table_full(woken))
+		wake(lock, found->dirfd);
+	close_kept_dir(lock, has_fd, found);
+}
+
 int held_release(struct lockfile_pid *lock)
 {
-	int dirfd, r;
+	struct found found;
 	bool has_fd;
+	int r;
 
 	if (!lock_is_held(lock))
 		return LOCKFILE_PID_ERR_ROGUE_DELETION;
-	dirfd = r = held_open_dir(lock);
 	has_fd = pidfile_has_fd(&lock->file);
-	if (dirfd >= 0) {
-		if (has_fd && !lock->file.inheritable)
-			r = release_alone(lock, dirfd);
-		else {
-			r = release_by_right(lock, dirfd);
-			/* which may have waited for a second */
-			has_fd = pidfile_has_fd(&lock->file);
-		}
-		if (r == 0)
-			wake(lock, dirfd);
-		sys_close(dirfd);
-	}
-	if (r == 0 || r == LOCKFILE_PID_ERR_ROGUE_DELETION) {
-		if (r < 0 && has_fd)
-			pidfile_mark_let_go(&lock->file, lock->file.descriptor.fd);
-		pidfile_close(&lock->file, has_fd);
-		pidfile_drop(&lock->spare);
-	}
+	r = held_find_dir(lock, has_fd, &found);
+	if (r == 0)
+		r = release_in(lock, found.dirfd, &has_fd);
+	if (r == 0 || r == LOCKFILE_PID_ERR_ROGUE_DELETION)
+		finish(lock, r, has_fd, &found);
+	held_close_dir(&found);
 	return r;
+}
+
+/*
+ * Without a record that says so the file is abandoned by its content, which may be changed
+ * through our descriptor when nothing else of it may be.  Whoever waits is woken when the
+ * kernel lock is released, and finds it so.
+ */
+void held_retract(struct lockfile_pid *lock)
+{
+	bool has_fd = pidfile_has_fd(&lock->file);
+
+	pidfile_retract(&lock->file);
+	pidfile_close(&lock->file, has_fd);
+	if (has_fd && path_is_kept_dir(&lock->dir))
+		queue_wake(lock->dir.fd, &lock->path, lock->file.owner);
 }
 
 static void mark_by_name(const struct lockfile_pid *lock, int dirfd)
@@ -203,10 +329,11 @@ static void remove_if_stale(struct lockfile_pid *lock, int dirfd)
  */
 void held_let_go(struct lockfile_pid *lock)
 {
-	int dirfd = held_open_dir(lock), r = dirfd;
-	bool has_fd, is_ours;
+	bool has_fd = pidfile_has_fd(&lock->file), is_ours;
+	struct found found;
+	int r = held_find_dir(lock, has_fd, &found), dirfd = found.dirfd;
 
-	if (dirfd >= 0)
+	if (r == 0)
 		r = takeover_claim_patiently(lock, &lock->spare, dirfd);
 	has_fd = pidfile_has_fd(&lock->file); /* a second later, perhaps */
 	/* before the close: then its inode number may be another's */
@@ -220,6 +347,5 @@ void held_let_go(struct lockfile_pid *lock)
 		remove_if_stale(lock, dirfd);
 	if (r >= 0)
 		takeover_withdraw(lock, &lock->spare, dirfd);
-	if (dirfd >= 0)
-		sys_close(dirfd);
+	held_close_dir(&found);
 }

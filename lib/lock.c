@@ -24,9 +24,9 @@
  * Create.  A candidate without a name is made (pidfile.c): PID, attribute,
  * kernel lock, mode.  Then link(2) gives it the name.  So nobody ever sees a
  * half-made lock file, or one that is not locked yet, which would look stale.
- * This first attempt needs no look at PATH, and no descriptor of the directory:
- * it is a single step, wherever the path leads at that instant.  All that
- * follows is relative to one descriptor, so that it is about one directory.
+ * This first attempt needs no look at PATH.  All calls are relative to one
+ * descriptor, so that they are about one directory.  It stays open while the lock
+ * is held, and the release needs it (held.c).
  *
  * Judge.  The name is taken: verdict.c.  What vanishes while it is judged is no
  * damaged file but a lock that was released: look again.
@@ -82,16 +82,20 @@ bool lock_is_held(const struct lockfile_pid *lock)
 
 void lock_drop(struct lockfile_pid *lock)
 {
-	pidfile_drop(&lock->file);
+	bool has_fd = pidfile_exists(&lock->file) && pidfile_has_fd(&lock->file);
+
+	if (pidfile_exists(&lock->file))
+		pidfile_close(&lock->file, has_fd);
 	pidfile_drop(&lock->spare);
+	path_drop_dir(&lock->dir, !has_fd);
 }
 
-int lock_make_spare(struct lockfile_pid *lock, int dirfd, const char *dir)
+int lock_make_spare(struct lockfile_pid *lock, int dirfd)
 {
 	int r = 0;
 
 	if (lock->inheritable && !pidfile_exists(&lock->spare))
-		r = pidfile_make_unnamed(&lock->spare, dirfd, dir, lock->mode, true);
+		r = pidfile_make_unnamed(&lock->spare, dirfd, ".", lock->mode, true);
 	return r == -EOPNOTSUPP ? 0 : r;
 }
 
@@ -99,21 +103,21 @@ int lock_make_spare(struct lockfile_pid *lock, int dirfd, const char *dir)
  * Makes a candidate where there is none yet, and gives it the name.  -EEXIST:
  * the name is taken; -EOPNOTSUPP: that is not possible here.
  */
-static int create(struct lockfile_pid *lock, int dirfd, const char *dir, const char *name)
+static int create(struct lockfile_pid *lock, int dirfd)
 {
 	struct pidfile *file = &lock->file;
 	bool is_old = pidfile_recover(file);
-	int r = lock_make_spare(lock, dirfd, dir);
+	int r = lock_make_spare(lock, dirfd);
 
 	if (r == 0 && !is_old)
-		r = pidfile_make_unnamed(file, dirfd, dir, lock->mode, lock->inheritable);
+		r = pidfile_make_unnamed(file, dirfd, ".", lock->mode, lock->inheritable);
 	if (r < 0)
 		return r;
 	r = pidfile_set_mode(file, file->mode);
 	if (r == 0)
-		r = pidfile_link(file, dirfd, name);
+		r = pidfile_link(file, dirfd, lock->path.name);
 	/* over a network the answer may be to our second request */
-	if (r == 0 || pidfile_is_at(file, dirfd, name) == 1)
+	if (r == 0 || pidfile_is_at(file, dirfd, lock->path.name) == 1)
 		return 0;
 	if (!is_old || r == -EEXIST)
 		return r;
@@ -122,7 +126,7 @@ static int create(struct lockfile_pid *lock, int dirfd, const char *dir, const c
 	 * (proc_sys_fs(5), protected_hardlinks).
 	 */
 	pidfile_drop(file);
-	return create(lock, dirfd, dir, name);
+	return create(lock, dirfd);
 }
 
 int lock_judge(struct lockfile_pid *lock, int dirfd, struct judged *ret)
@@ -173,7 +177,7 @@ static int conclude(struct lockfile_pid *lock, int dirfd, struct awaited *ret_ho
 
 static int replace(struct lockfile_pid *lock, int dirfd, struct awaited *ret_holder)
 {
-	int r = lock_make_spare(lock, dirfd, ".");
+	int r = lock_make_spare(lock, dirfd);
 
 	if (r == 0)
 		r = takeover_claim(lock, &lock->file, dirfd);
@@ -201,7 +205,7 @@ static int contend(struct lockfile_pid *lock, int dirfd, struct awaited *ret_hol
 	case VERDICT_ALIEN:
 		return LOCKFILE_PID_ERR_INVALID_PID;
 	case VERDICT_FREE:
-		r = create(lock, dirfd, ".", lock->path.name);
+		r = create(lock, dirfd);
 		if (r != -EOPNOTSUPP)
 			return r == -EEXIST ? -EAGAIN : r;
 	}
@@ -211,11 +215,22 @@ static int contend(struct lockfile_pid *lock, int dirfd, struct awaited *ret_hol
 void lock_share(struct lockfile_pid *lock)
 {
 	/* not before: of a candidate a child must keep no copy */
-	if (lock->file.inheritable)
+	if (lock->file.inheritable) {
 		fd_keep_in_child(&lock->file.descriptor);
+		fd_keep_in_child(&lock->dir);
+	}
 	/* other hosts see the kernel lock alone, which a child's copy would keep */
 	if (lock->cluster_locks)
 		lock->file.descriptor.may_hang = false;
+}
+
+void lock_keep_dir(struct lockfile_pid *lock, struct descriptor *dir)
+{
+	uint64_t pass = gate_enter();
+
+	fd_move(&lock->dir, dir);
+	gate_leave(pass);
+	lock_share(lock);
 }
 
 int lock_acquire_in(struct lockfile_pid *lock, int dirfd, struct awaited *ret_holder)
@@ -225,27 +240,23 @@ int lock_acquire_in(struct lockfile_pid *lock, int dirfd, struct awaited *ret_ho
 	*ret_holder = (struct awaited){ 0 };
 	for (int round = 0; r == -EAGAIN && round < ROUNDS; round++)
 		r = contend(lock, dirfd, ret_holder);
-	if (r == 0)
-		lock_share(lock);
 	return r == -EAGAIN ? LOCKFILE_PID_ERR_BUSY : r;
 }
 
 int lock_acquire(struct lockfile_pid *lock, struct awaited *ret_holder)
 {
-	int dirfd, r;
+	int r = path_keep_dir(&lock->path, &lock->dir);
 
-	/* an error here may be that of a directory where the lock is held all the same */
-	if (create(lock, AT_FDCWD, lock->path.dir, lock->path.full) == 0) {
-		lock_share(lock);
-		return 0;
-	}
-	dirfd = r = path_open_dir(&lock->path);
-	if (dirfd >= 0) {
-		r = lock_acquire_in(lock, dirfd, ret_holder);
-		sys_close(dirfd);
-	}
+	if (r < 0)
+		return r;
+	r = create(lock, lock->dir.fd);
+	/* its error may be that of a directory where the lock is held all the same */
+	if (r < 0)
+		r = lock_acquire_in(lock, lock->dir.fd, ret_holder);
 	if (r < 0)
 		lock_drop(lock);
+	else
+		lock_share(lock);
 	return r;
 }
 

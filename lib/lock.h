@@ -12,6 +12,7 @@ bool lock_is_held(const struct lockfile_pid *lock);
  * One attempt.  LOCKFILE_PID_ERR_BUSY: *ret_holder tells of the holder.
  * lock_acquire_in() looks first, in a directory that is open, and may leave a
  * candidate for the next attempt; the other is for when the lock is likely free.
+ * After lock_acquire_in() the caller keeps the directory, and then shares.
  */
 int lock_acquire(struct lockfile_pid *lock, struct awaited *ret_holder);
 int lock_acquire_in(struct lockfile_pid *lock, int dirfd, struct awaited *ret_holder);
@@ -24,10 +25,13 @@ void lock_prepare(struct lockfile_pid *lock, int dirfd);
  * lock is had, so that a full disk does not keep us from releasing.  Where there
  * can be none without a name, that is no error.
  */
-int lock_make_spare(struct lockfile_pid *lock, int dirfd, const char *dir);
+int lock_make_spare(struct lockfile_pid *lock, int dirfd);
 
-/* The lock is had: if it is inheritable, children keep it from now on. */
+/* The lock is acquired: if it is inheritable, children keep it from now on. */
 void lock_share(struct lockfile_pid *lock);
+
+/* The lock is acquired in this directory: its descriptor moves to the handle. */
+void lock_keep_dir(struct lockfile_pid *lock, struct descriptor *dir);
 
 /* verdict_judge() on behalf of the handle. */
 int lock_judge(struct lockfile_pid *lock, int dirfd, struct judged *ret);

@@ -367,10 +367,11 @@ void pidfile_move(struct pidfile *to, struct pidfile *from)
 	gate_leave(pass);
 }
 
-void pidfile_empty(const struct pidfile *file)
+void pidfile_retract(const struct pidfile *file)
 {
-	if (pidfile_has_fd(file))
-		sys_ftruncate(file->descriptor.fd);
+	/* after the first call, too, its first line is empty, which names nobody */
+	if (pidfile_has_fd(file) && sys_pwrite(file->descriptor.fd, "\n", 1) == 1)
+		sys_ftruncate(file->descriptor.fd, 1);
 }
 
 void pidfile_mark_let_go(const struct pidfile *file, int fd)

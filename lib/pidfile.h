@@ -75,8 +75,11 @@ int pidfile_read_record(int fd, struct record *ret);
 /* Gives it permissions for now.  -EAGAIN: somebody has removed it. */
 int pidfile_set_mode(struct pidfile *file, mode_t mode);
 
-/* Makes it say nothing, where its name cannot be removed. */
-void pidfile_empty(const struct pidfile *file);
+/*
+ * Makes it a lone newline, if its name cannot be removed: that names nobody, and unlike
+ * an empty file it has no writer that may be about to fill it.
+ */
+void pidfile_retract(const struct pidfile *file);
 
 /* Says in the attribute of the file open at fd, which is ours, that we let go of it. */
 void pidfile_mark_let_go(const struct pidfile *file, int fd);

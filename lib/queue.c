@@ -403,7 +403,6 @@ static void leave_stand(struct queue *queue, const struct path *path, bool pass_
 			write_byte(fd);
 	}
 	fd_close(&queue->fifo);
-	fd_close(&queue->dir);
 	unwatch_holder(queue);
 	queue->first = false;
 }
@@ -411,7 +410,7 @@ static void leave_stand(struct queue *queue, const struct path *path, bool pass_
 /* Where there is no line now there may be one at the next look. */
 static bool is_in_place(const struct queue *queue, const struct path *path, bool look)
 {
-	if (path_leads_to(AT_FDCWD, path->dir, queue->dir_dev, queue->dir_ino) != 1)
+	if (path_leads_to(path_base(path), path->dir, queue->dir_dev, queue->dir_ino) != 1)
 		return false;
 	return !look ||
 	       (queue->fifo.fd >= 0 &&
@@ -426,6 +425,7 @@ int queue_follow(struct queue *queue, const struct path *path, bool look)
 	if (is_in_place(queue, path, look))
 		return 0;
 	leave_stand(queue, path, true);
+	fd_close(&queue->dir);
 	pass = gate_enter();
 	r = take_stand(queue, path);
 	gate_leave(pass);
@@ -476,6 +476,18 @@ void queue_drop(struct queue *queue)
 void queue_leave(struct queue *queue, const struct path *path, bool pass_on)
 {
 	leave_stand(queue, path, pass_on);
+	queue_drop(queue);
+}
+
+void queue_leave_served(struct queue *queue, const struct path *path, struct descriptor *ret_dir)
+{
+	uint64_t pass;
+
+	leave_stand(queue, path, false);
+	pass = gate_enter();
+	fd_move(ret_dir, &queue->dir);
+	ret_dir->is_ours = path_is_kept_dir;
+	gate_leave(pass);
 	queue_drop(queue);
 }
 

@@ -100,6 +100,9 @@ void queue_drop(struct queue *queue);
 /* Leaves the line.  pass_on: a wake-up may have been for us, and we have not used it. */
 void queue_leave(struct queue *queue, const struct path *path, bool pass_on);
 
+/* Leaves the line with the lock.  The descriptor of its directory becomes *ret_dir. */
+void queue_leave_served(struct queue *queue, const struct path *path, struct descriptor *ret_dir);
+
 /*
  * PATH is free: wakes the head of our user's wait queue; owner as above.  1: somebody
  * waits, 0: nobody does; -EMFILE, -ENFILE: the caller closes a file and tries again.

@@ -88,6 +88,36 @@ int sys_fstatat(int dirfd, const char *name, struct stat *ret)
 	return result(fstatat(dirfd, name, ret, AT_SYMLINK_NOFOLLOW));
 }
 
+/* What statx(2) gives: the C library may have no name for this part, or none for any. */
+union statx_result {
+	unsigned char all[256];
+	struct {
+		uint32_t mask;
+		unsigned char others[140];
+		uint64_t mount; /* Linux 5.8 */
+	} part;
+};
+#define STATX_WITH_MOUNT 0x1000U
+
+uint64_t sys_mount_id(const char *name)
+{
+#ifdef SYS_statx
+	union statx_result result;
+
+	if (syscall(SYS_statx, AT_FDCWD, name, 0, STATX_WITH_MOUNT, &result) == 0 &&
+	    result.part.mask & STATX_WITH_MOUNT)
+		return result.part.mount;
+#else
+	(void)name;
+#endif
+	return 0;
+}
+
+int sys_flags(int fd)
+{
+	return result(fcntl(fd, F_GETFL));
+}
+
 int sys_fstatfs_type(int fd, unsigned long *ret)
 {
 	struct statfs fs;
@@ -125,9 +155,9 @@ int sys_write(int fd, const void *buf, size_t size)
 	return result(write(fd, buf, size));
 }
 
-int sys_ftruncate(int fd)
+int sys_ftruncate(int fd, int64_t size)
 {
-	return result(ftruncate(fd, 0));
+	return result(ftruncate(fd, (off_t)size));
 }
 
 int sys_fchmod(int fd, mode_t mode)

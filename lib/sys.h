@@ -43,13 +43,15 @@ int sys_reopen(int fd, int flags); /* the file that an O_PATH descriptor stands 
 int sys_close(int fd);
 int sys_fstat(int fd, struct stat *ret);
 int sys_fstatat(int dirfd, const char *name, struct stat *ret); /* follows no link */
+uint64_t sys_mount_id(const char *name);                        /* 0: not known */
+int sys_flags(int fd);                                          /* of open(2) */
 int sys_fstatfs_type(int fd, unsigned long *ret);
 int sys_pread(int fd, void *buf, size_t size); /* from the start of the file */
 int sys_pwrite(int fd, const void *buf, size_t size);
 int64_t sys_lseek(int fd, int64_t offset, int whence);
 int sys_read(int fd, void *buf, size_t size);
 int sys_write(int fd, const void *buf, size_t size);
-int sys_ftruncate(int fd); /* to nothing */
+int sys_ftruncate(int fd, int64_t size);
 int sys_fchmod(int fd, mode_t mode);
 int sys_fgetxattr(int fd, const char *name, void *buf, size_t size);
 int sys_fsetxattr(int fd, const char *name, const void *buf, size_t size);

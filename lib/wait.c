@@ -157,9 +157,13 @@ static int first_attempt(struct lockfile_pid *lock, bool *ret_yields)
 /* With the lock, or without it for this reason. */
 static void leave(struct lockfile_pid *lock, int r)
 {
-	queue_leave(&lock->queue, &lock->path, r < 0);
-	if (r < 0)
+	if (r < 0) {
+		queue_leave(&lock->queue, &lock->path, true);
 		lock_drop(lock);
+	} else {
+		queue_leave_served(&lock->queue, &lock->path, &lock->dir);
+		lock_share(lock);
+	}
 }
 
 static int attempt(struct lockfile_pid *lock)

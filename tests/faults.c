@@ -54,6 +54,8 @@ const struct faults faults[] = {
 	  .answers = LIST(-ENOENT, -ESTALE) },
 	{ "fstatat", "stat(2)", .failures = LIST(-EACCES, -EIO, -ELOOP, -ENAMETOOLONG, -ENOMEM),
 	  .answers = LIST(-ENOENT, -ENOTDIR, -ESTALE) },
+	{ "mount_id", "statx(2)", .failures = LIST(0) },
+	{ "flags", "fcntl(2)", .never = "an open descriptor has flags" },
 	{ "fstatfs_type", "statfs(2)", .failures = LIST(-EINTR, -EIO, -ENOMEM, -ENOSYS, -EPERM) },
 	{ "pread", "read(2)", .failures = LIST(-EINTR, -EIO, -ENOMEM),
 	  .answers = LIST(-ENOENT, -ESTALE), .shorts = LIST(0, 1), .shorts_answer = 1 },

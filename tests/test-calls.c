@@ -28,8 +28,12 @@ void __gcov_dump(void) __attribute__((weak));
  * call.
  */
 #define MAKE "open lseek stat"
+/* The directory is opened before, and kept while the lock is held. */
+#define KEEP "open"
 #define FILL "pwrite setxattr fcntl"
 #define LINK "link link?"
+/* A relative path: the current directory, by its name; and the root directory. */
+#define NEW "getcwd stat stat stat stat"
 /* What a process does once: a seed for random numbers, */
 #define SEED "getrandom getpid"
 /* what a handle asks once, about the file system, */
@@ -39,7 +43,7 @@ void __gcov_dump(void) __attribute__((weak));
 	"getpid readlink readlink readlink getpid getpid open pread close " \
 	"pidfd_open statfs stat? close open pread close"
 
-#define RELEASE "open lseek stat pread unlink stat close close"
+#define RELEASE "lseek stat stat pread unlink stat close close"
 
 /* What stands there: its content, its attribute, its process. */
 #define JUDGE "stat open stat fcntl pread getxattr pidfd_open poll close close"
@@ -89,12 +93,12 @@ static void assert_traced(const char *what, const struct trace *seen,
 static const struct {
 	const char *what, *calls;
 } steps[] = {
-	{ "new", "madvise madvise getrandom? getcwd" },
-	{ "the first trylock", SEED " " MAKE " " ASK " " SELF " " FILL " " LINK },
+	{ "new", "madvise madvise getrandom? " NEW },
+	{ "the first trylock", KEEP " " SEED " " MAKE " " ASK " " SELF " " FILL " " LINK },
 	{ "the first unlock", RELEASE },
-	{ "the second trylock", MAKE " " FILL " " LINK },
+	{ "the second trylock", KEEP " " MAKE " " FILL " " LINK },
 	{ "the second unlock", RELEASE },
-	{ "the third trylock", MAKE " " FILL " " LINK },
+	{ "the third trylock", KEEP " " MAKE " " FILL " " LINK },
 	{ "the third unlock", RELEASE },
 	{ "free", "" },
 };
@@ -140,7 +144,7 @@ TEST_EACH(a_cycle_that_nobody_contends_makes_these_calls, steps)
 
 static const char joining[] =
 	/* an attempt */
-	MAKE " " FILL " " LINK " stat open " JUDGE " close lseek close "
+	KEEP " " MAKE " " FILL " " LINK " stat " JUDGE " lseek close fcntl close "
 	     /* the wait queue: handlers of signals, a FIFO of our own, who is before us? */
 	     "sigprocmask sigaction epoll_create open stat geteuid open mknod open stat open close "
 	     "fcntl stat epoll_ctl epoll_wait "
@@ -241,12 +245,13 @@ TEST(a_wait_of_10_seconds_sleeps_and_makes_these_calls)
  * first call differs between its versions.
  */
 #define TOOL_FIRST  "fcntl"
-#define TOOL_BEGINS TOOL_FIRST " fcntl fcntl madvise madvise getrandom? getcwd"
+#define TOOL_BEGINS TOOL_FIRST " fcntl fcntl madvise madvise getrandom? " NEW
 #define TWICE_FIVE                                           \
 	"sigaction sigaction sigaction sigaction sigaction " \
 	"sigaction sigaction sigaction sigaction sigaction"
 #define RUN_BEGINS                                                                            \
-	TOOL_BEGINS " " TWICE_FIVE " ioctl " SEED " " MAKE " " ASK " " SELF " " FILL " " LINK \
+	TOOL_BEGINS " " TWICE_FIVE " ioctl " KEEP " " SEED " " MAKE " " ASK " " SELF " " FILL \
+		    " " LINK                                                                  \
 		    " sigprocmask sigaction sigaction sigaction sigaction sigaction sigaction"
 
 /* Without those of the loader, and of the command. */

@@ -105,7 +105,7 @@ static bool take_with(const char *call, int nth, void (*leave)(void))
 	assert_takes(lock);
 	made = steer_count(call);
 	forget_rules();
-	ck_assert_int_eq(count_descriptors(), descriptors + 1);
+	ck_assert_int_eq(count_descriptors(), descriptors + 2);
 	ck_assert_int_eq(lockfile_pid_verify(lock), 0);
 	ck_assert_int_eq(lockfile_pid_unlock(lock), 0);
 	end(lock);

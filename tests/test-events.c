@@ -77,7 +77,7 @@ TEST(a_free_lock_is_acquired_at_once_and_without_a_line)
 	int descriptors = count_descriptors();
 
 	ck_assert_int_eq(lockfile_pid_wait_begin(lock), 0);
-	ck_assert_int_eq(count_descriptors(), descriptors + 1);
+	ck_assert_int_eq(count_descriptors(), descriptors + 2);
 	assert_content("x.pid", "%d\n", (int)getpid());
 	ck_assert_str_eq(list_dir("."), "x.pid ");
 	ck_assert_int_eq(lockfile_pid_wait_fd(lock), -EBADF);

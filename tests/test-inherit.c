@@ -540,7 +540,7 @@ TEST(free_marks_no_file_of_another_acquisition)
 
 static const bool either[] = { false, true };
 
-/* The spare is closed, and the lock file if it is open yet; nothing else is opened or closed. */
+/* The spare and the directory are closed, and the lock file if it is open yet. */
 TEST_EACH(free_leaks_no_descriptor, either)
 {
 	int before;
@@ -552,7 +552,7 @@ TEST_EACH(free_leaks_no_descriptor, either)
 	before = family_do(PARENT, family_count_descriptors);
 	free_of(PARENT);
 	ck_assert_int_eq(family_do(PARENT, family_count_descriptors),
-	                 before - (either[_i] ? 1 : 2));
+	                 before - (either[_i] ? 2 : 3));
 	end();
 }
 
@@ -695,22 +695,22 @@ TEST_EACH(free_wakes_who_waits_if_the_file_is_gone, either)
 	end();
 }
 
-/* What a fork takes along: one copy, and no spare. */
+/* What a fork takes along: copies of the lock file and of its directory, and no spare. */
 
 static const enum relative mothers[] = { PARENT, CHILD };
 
-TEST_EACH(a_child_has_a_copy_of_the_lock_file_alone, mothers)
+TEST_EACH(a_child_has_copies_of_the_lock_file_and_its_directory_alone, mothers)
 {
 	int before;
 
 	family_start(PATH, 0, false);
 	before = family_do(PARENT, family_count_descriptors);
 	ck_assert_int_eq(family_do(PARENT, lockfile_pid_trylock), 0);
-	ck_assert_int_eq(family_do(PARENT, family_count_descriptors), before + 2);
+	ck_assert_int_eq(family_do(PARENT, family_count_descriptors), before + 3);
 	family_fork(PARENT, CHILD);
 	family_fork(mothers[_i], GRANDCHILD);
-	ck_assert_int_eq(family_do(CHILD, family_count_descriptors), before + 1);
-	ck_assert_int_eq(family_do(GRANDCHILD, family_count_descriptors), before + 1);
+	ck_assert_int_eq(family_do(CHILD, family_count_descriptors), before + 2);
+	ck_assert_int_eq(family_do(GRANDCHILD, family_count_descriptors), before + 2);
 	free_of(GRANDCHILD);
 	ck_assert_int_eq(family_do(GRANDCHILD, family_count_descriptors), before);
 	ck_assert_int_eq(family_do(PARENT, lockfile_pid_unlock), 0);

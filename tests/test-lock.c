@@ -222,15 +222,16 @@ TEST(fileno_is_the_lock_file_and_closed_by_exec)
 	lockfile_pid_free(lock);
 }
 
-TEST(a_held_lock_is_one_descriptor)
+/* The lock file and its directory. */
+TEST(a_held_lock_is_two_descriptors)
 {
 	struct lockfile_pid *lock = new_lock("x.pid");
 	int descriptors = count_descriptors();
 
 	ck_assert_int_eq(lockfile_pid_trylock(lock), 0);
-	ck_assert_int_eq(count_descriptors(), descriptors + 1);
+	ck_assert_int_eq(count_descriptors(), descriptors + 2);
 	ck_assert_int_eq(lockfile_pid_verify(lock), 0);
-	ck_assert_int_eq(count_descriptors(), descriptors + 1);
+	ck_assert_int_eq(count_descriptors(), descriptors + 2);
 	ck_assert_int_eq(lockfile_pid_unlock(lock), 0);
 	ck_assert_int_eq(count_descriptors(), descriptors);
 	lockfile_pid_free(lock);

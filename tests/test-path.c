@@ -1,16 +1,23 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* No memory for a path, at each of the calls that ask for some; and what a name leads to. */
+/*
+ * No memory for a path, at each of the calls that ask for some; relative paths; and what a
+ * name leads to.
+ */
 #include <config.h>
 
-#include "common.h"
+#include "handle.h"
 #include "path.h"
 #include "steer.h"
+#include "world.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <lockfile-pid.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -45,7 +52,19 @@ WRAP(void *, malloc, (size_t size), (size))
 WRAP(void *, calloc, (size_t count, size_t size), (count, size)) /* what gcc may make of it */
 WRAP(char *, strdup, (const char *text), (text))
 WRAP(char *, strndup, (const char *text, size_t size), (text, size))
+
+/* The current directory, as it is told if not NULL. */
+static char *told_directory;
+
+#define __real_getcwd tell_directory
 WRAP(char *, getcwd, (char *buf, size_t size), (buf, size))
+#undef __real_getcwd
+
+char *__real_getcwd(char *buf, size_t size);
+char *tell_directory(char *buf, size_t size)
+{
+	return told_directory ? strdup(told_directory) : __real_getcwd(buf, size);
+}
 
 static const struct {
 	const char *path;
@@ -119,4 +138,317 @@ TEST(link_is_not_followed)
 	ck_assert_int_eq(path_leads_to(AT_FDCWD, "link", st.st_dev, st.st_ino), 0);
 	unlink("link");
 	unlink(NAME);
+}
+
+/* Relative paths, wherever the program is. */
+
+static void hold_and_release(void)
+{
+	struct lockfile_pid *lock = new_lock(NAME), *other = new_lock("./" NAME);
+
+	REQUIRE(lockfile_pid_check(lock, NULL) == 0);
+	REQUIRE(lockfile_pid_trylock(lock) == 0);
+	REQUIRE(lockfile_pid_trylock(other) == LOCKFILE_PID_ERR_BUSY);
+	REQUIRE(lockfile_pid_timedlock(other, 1) == -ETIMEDOUT);
+	/* by another way than its name */
+	REQUIRE(access(NAME, F_OK) == 0);
+	REQUIRE(lockfile_pid_verify(lock) == 0);
+	REQUIRE(lockfile_pid_unlock(lock) == 0);
+	REQUIRE(access(NAME, F_OK) < 0 && errno == ENOENT);
+	lockfile_pid_free(other);
+	lockfile_pid_free(lock);
+}
+
+static void lock_below_what_may_not_be_searched(void *unused)
+{
+	(void)unused;
+	/* its name can be asked for, and leads nowhere for us */
+	REQUIRE(chdir("private/d") == 0);
+	REQUIRE(setgid(NOBODY) == 0 && setuid(NOBODY) == 0);
+	hold_and_release();
+}
+
+TEST(a_relative_path_works_below_a_directory_that_may_not_be_searched)
+{
+	int before = count_descriptors();
+
+	SKIP_UNLESS_ROOT();
+	steer_reset();
+	ck_assert_int_eq(mkdir("private", 0700), 0);
+	ck_assert_int_eq(mkdir("private/d", 0777), 0);
+	ck_assert_int_eq(chmod("private/d", 0777), 0);
+	ck_assert_int_eq(in_child(lock_below_what_may_not_be_searched, NULL), 0);
+	ck_assert_int_eq(count_descriptors(), before);
+	ck_assert_int_eq(rmdir("private/d"), 0);
+	ck_assert_int_eq(rmdir("private"), 0);
+}
+
+/* Goes so deep that the name is too long, and back. */
+#define STEP "ddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddd"
+#define MANY (PATH_MAX / (int)sizeof(STEP) + 2)
+
+static void go_down(int steps)
+{
+	for (int i = 0; i < steps; i++)
+		REQUIRE(mkdir(STEP, 0777) == 0 && chdir(STEP) == 0);
+}
+
+static void go_up(int steps)
+{
+	for (int i = 0; i < steps; i++)
+		REQUIRE(chdir("..") == 0 && rmdir(STEP) == 0);
+}
+
+static void lock_deep_down(void *unused)
+{
+	(void)unused;
+	go_down(MANY);
+	hold_and_release();
+	go_up(MANY);
+}
+
+TEST(a_relative_path_works_where_the_absolute_one_is_too_long)
+{
+	steer_reset();
+	ck_assert_int_eq(in_child(lock_deep_down, NULL), 0);
+	assert_nothing_left();
+}
+
+/* The name of the directory is short enough, but not together with that of the file. */
+static void lock_at_the_edge(void *unused)
+{
+	char *cwd, rest[NAME_MAX + 1] = "";
+	int steps = 0;
+
+	(void)unused;
+	do {
+		go_down(1);
+		steps++;
+		cwd = getcwd(NULL, 0);
+		REQUIRE(cwd != NULL);
+	} while (strlen(cwd) + 2 * sizeof(STEP) < PATH_MAX && (free(cwd), true));
+	memset(rest, 'e', (size_t)PATH_MAX - 4 - strlen(cwd) - 1);
+	free(cwd);
+	REQUIRE(mkdir(rest, 0777) == 0 && chdir(rest) == 0);
+	cwd = getcwd(NULL, 0);
+	REQUIRE(cwd && strlen(cwd) == PATH_MAX - 4);
+	free(cwd);
+	hold_and_release();
+	REQUIRE(chdir("..") == 0 && rmdir(rest) == 0);
+	go_up(steps);
+}
+
+TEST(a_relative_path_works_where_the_absolute_one_is_just_too_long)
+{
+	steer_reset();
+	ck_assert_int_eq(in_child(lock_at_the_edge, NULL), 0);
+	assert_nothing_left();
+}
+
+static void lock_outside_of_the_root(void *unused)
+{
+	(void)unused;
+	REQUIRE(mkdir("root", 0700) == 0 && chroot("root") == 0);
+	hold_and_release();
+}
+
+TEST(a_relative_path_works_outside_of_the_root)
+{
+	SKIP_UNLESS_ROOT();
+	steer_reset();
+	ck_assert_int_eq(in_child(lock_outside_of_the_root, NULL), 0);
+	ck_assert_int_eq(rmdir("root"), 0);
+}
+
+/* A directory of that name that is another: it was moved, and made again. */
+static void lock_where_the_name_leads_elsewhere(void *unused)
+{
+	(void)unused;
+	REQUIRE(mkdir("d", 0700) == 0 && mkdir("other", 0700) == 0);
+	REQUIRE(asprintf(&told_directory, "%s/other", getcwd(NULL, 0)) > 0);
+	REQUIRE(chdir("d") == 0);
+	hold_and_release();
+	REQUIRE(chdir("..") == 0 && rmdir("d") == 0 && rmdir("other") == 0);
+}
+
+TEST(a_name_that_leads_elsewhere_is_not_that_of_the_current_directory)
+{
+	steer_reset();
+	ck_assert_int_eq(in_child(lock_where_the_name_leads_elsewhere, NULL), 0);
+	assert_nothing_left();
+}
+
+/* By its name, which is the usual case, it can be made again; without a descriptor. */
+TEST(a_relative_path_keeps_no_descriptor_where_the_name_will_do)
+{
+	int before = count_descriptors();
+	struct lockfile_pid *lock;
+
+	steer_reset();
+	ck_assert_int_eq(mkdir("d", 0700), 0);
+	ck_assert_int_eq(chdir("d"), 0);
+	lock = new_lock(NAME);
+	ck_assert_int_eq(count_descriptors(), before);
+	ck_assert_int_eq(chdir(".."), 0);
+	ck_assert_int_eq(rmdir("d"), 0);
+	ck_assert_int_eq(mkdir("d", 0700), 0);
+	ck_assert_int_eq(lockfile_pid_trylock(lock), 0);
+	assert_content("d/" NAME, "%d\n", (int)getpid());
+	ck_assert_int_eq(lockfile_pid_unlock(lock), 0);
+	lockfile_pid_free(lock);
+	ck_assert_int_eq(rmdir("d"), 0);
+}
+
+/* Without a name, the directory is known by its descriptor alone. */
+
+static struct lockfile_pid *lock_deep(void)
+{
+	go_down(MANY);
+	return new_lock(NAME);
+}
+
+static const bool given_away[] = { false, true };
+static bool is_given_away;
+
+static int give_away(int number)
+{
+	int own = -1;
+
+	REQUIRE(close(number) == 0);
+	if (is_given_away) {
+		own = open("/", O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		REQUIRE(own == number);
+	}
+	return own;
+}
+
+static void require_kept(int number, int own)
+{
+	REQUIRE(fcntl(number, F_GETFD) == (own >= 0 ? FD_CLOEXEC : -1));
+	if (own >= 0)
+		close(own);
+}
+
+static void lose_the_directory(void *unused)
+{
+	struct lockfile_pid *lock = lock_deep();
+	int number = lock->path.base.descriptor.fd, own = give_away(number);
+
+	(void)unused;
+	REQUIRE(lockfile_pid_check(lock, NULL) == -EBADF);
+	REQUIRE(lockfile_pid_trylock(lock) == -EBADF);
+	REQUIRE(lockfile_pid_timedlock(lock, 1) == -EBADF);
+	lockfile_pid_free(lock);
+	require_kept(number, own);
+	go_up(MANY);
+}
+
+TEST_EACH(a_directory_without_a_name_and_without_its_descriptor_is_ebadf, given_away)
+{
+	steer_reset();
+	is_given_away = given_away[_i];
+	ck_assert_int_eq(in_child(lose_the_directory, NULL), 0);
+	assert_nothing_left();
+}
+
+/* The holder has the directory of the lock file, too. */
+static void lose_the_directory_and_release(void *unused)
+{
+	struct lockfile_pid *lock = lock_deep();
+	int number = lock->path.base.descriptor.fd, own;
+
+	(void)unused;
+	REQUIRE(lockfile_pid_trylock(lock) == 0);
+	own = give_away(number);
+	REQUIRE(lockfile_pid_verify(lock) == 0);
+	REQUIRE(lockfile_pid_unlock(lock) == 0);
+	REQUIRE(!exists(NAME));
+	lockfile_pid_free(lock);
+	require_kept(number, own);
+	go_up(MANY);
+}
+
+TEST_EACH(a_holder_needs_no_directory_without_a_name, given_away)
+{
+	steer_reset();
+	is_given_away = given_away[_i];
+	ck_assert_int_eq(in_child(lose_the_directory_and_release, NULL), 0);
+	assert_nothing_left();
+}
+
+static void lose_all(void *unused)
+{
+	struct lockfile_pid *lock = lock_deep();
+
+	(void)unused;
+	REQUIRE(lockfile_pid_trylock(lock) == 0);
+	REQUIRE(close(lock->path.base.descriptor.fd) == 0);
+	REQUIRE(close(lock->dir.fd) == 0 && close(lock->file.descriptor.fd) == 0);
+	REQUIRE(lockfile_pid_verify(lock) == -EBADF);
+	REQUIRE(lockfile_pid_unlock(lock) == -EBADF);
+	REQUIRE(lockfile_pid_trylock(lock) == LOCKFILE_PID_ERR_BUSY);
+	lockfile_pid_free(lock);
+	REQUIRE(unlink(NAME) == 0);
+	go_up(MANY);
+}
+
+TEST(a_holder_without_any_descriptor_of_a_directory_without_a_name_is_told)
+{
+	steer_reset();
+	ck_assert_int_eq(in_child(lose_all, NULL), 0);
+	assert_nothing_left();
+}
+
+static void lock_in_child(void *lock)
+{
+	int there = open(".", O_PATH | O_CLOEXEC);
+
+	REQUIRE(chdir("/") == 0);
+	REQUIRE(lockfile_pid_verify(lock) == LOCKFILE_PID_ERR_ROGUE_DELETION);
+	REQUIRE(lockfile_pid_trylock(lock) == 0);
+	REQUIRE(faccessat(there, NAME, F_OK, 0) == 0);
+	REQUIRE(lockfile_pid_unlock(lock) == 0);
+}
+
+static void fork_deep_down(void *unused)
+{
+	int before = count_descriptors();
+	struct lockfile_pid *lock = lock_deep();
+
+	(void)unused;
+	REQUIRE(in_child(lock_in_child, lock) == 0);
+	REQUIRE(lockfile_pid_trylock(lock) == 0);
+	REQUIRE(lockfile_pid_unlock(lock) == 0);
+	lockfile_pid_free(lock);
+	REQUIRE(count_descriptors() == before);
+	go_up(MANY);
+}
+
+TEST(a_child_can_use_a_path_below_a_directory_without_a_name)
+{
+	steer_reset();
+	ck_assert_int_eq(in_child(fork_deep_down, NULL), 0);
+	assert_nothing_left();
+}
+
+/* There is no name that it could have, and none to make again. */
+static void new_without_a_descriptor(void *unused)
+{
+	struct lockfile_pid *lock;
+	struct rlimit limit;
+
+	(void)unused;
+	go_down(MANY);
+	REQUIRE(getrlimit(RLIMIT_NOFILE, &limit) == 0);
+	limit.rlim_cur = 0;
+	REQUIRE(setrlimit(RLIMIT_NOFILE, &limit) == 0);
+	REQUIRE(lockfile_pid_new(&lock, NAME) == -EMFILE);
+	go_up(MANY);
+}
+
+TEST(new_without_a_descriptor_for_a_directory_without_a_name_is_emfile)
+{
+	steer_reset();
+	ck_assert_int_eq(in_child(new_without_a_descriptor, NULL), 0);
+	assert_nothing_left();
 }

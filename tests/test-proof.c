@@ -158,7 +158,7 @@ TEST_EACH(number_of_another_file_is_not_ours_and_never_closed, attributes)
 	other = open("other", O_RDWR | O_CLOEXEC);
 	ck_assert_int_eq(dup3(other, fd, O_CLOEXEC), fd);
 	ck_assert(!pidfile_has_fd(file));
-	pidfile_empty(file);
+	pidfile_retract(file);
 	assert_content("other", "content\n");
 	end(file);
 	ck_assert_int_ge(fcntl(fd, F_GETFD), 0);
@@ -289,11 +289,11 @@ TEST_EACH(drop_closes_and_lets_go, ways)
 	unlink(NAME);
 }
 
-TEST_EACH(emptied_file_says_nothing, ways)
+TEST_EACH(retracted_file_names_nobody, ways)
 {
 	struct pidfile *file = make(&ways[_i]);
 
-	pidfile_empty(file);
-	assert_content(NAME, "%s", "");
+	pidfile_retract(file);
+	assert_content(NAME, "\n");
 	end(file);
 }

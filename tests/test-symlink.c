@@ -294,7 +294,7 @@ static const struct {
 	int nth, error;
 } look_failures[] = {
 	{ "sys_openat", 2, EMFILE }, { "sys_fstat", 1, EIO },     { "sys_readlinkat", 1, EIO },
-	{ "sys_fstatat", 2, EIO },   { "sys_openat", 3, EMFILE }, { "sys_fstat", 2, EIO },
+	{ "sys_fstatat", 5, EIO },   { "sys_openat", 3, EMFILE }, { "sys_fstat", 2, EIO },
 };
 
 TEST_EACH(failure_to_look_at_link_or_target_is_told, look_failures)

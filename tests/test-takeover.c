@@ -493,7 +493,7 @@ TEST_EACH(candidate_that_cannot_be_linked_is_made_by_name, link_errors)
 		steer_result("sys_link_proc", EVERY, -link_errors[_i]);
 		ck_assert_int_eq(lockfile_pid_trylock(lock), 0);
 		assert_content(PATH, "%d\n", (int)getpid());
-		ck_assert_int_eq(count_descriptors(), before + 1);
+		ck_assert_int_eq(count_descriptors(), before + 2);
 		ck_assert_int_eq(lockfile_pid_unlock(lock), 0);
 		ck_assert_int_eq(count_descriptors(), before);
 	}
