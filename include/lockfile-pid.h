@@ -192,12 +192,10 @@
  *   registered before the library was loaded by dlopen(3).  It must not wait for
  *   a lock that another thread holds while that thread calls the library or
  *   fork(2).  Before Linux 4.14 a lock that it takes in the child is lost.
- *   Where a program closes descriptors that it does not know, as closefrom(3)
+ * - Where a program closes descriptors that it does not know, as closefrom(3)
  *   does, the lock stays ours while the process lives, and a number that has
  *   been given to another file since is neither closed nor written.  A handle in
  *   line needs its descriptors.
- * - A signal handler that interrupts a function of the library must neither fork
- *   nor call another, but for lockfile_pid_strerror() and _version().
  * - One thread at a time uses one handle; different handles are independent,
  *   and exclude each other as processes do.
  * - The library starts no threads, installs no signal handlers, reads no
@@ -205,6 +203,28 @@
  *   not touch the umask.
  * - Where a lock is waited for is a cancellation point (pthreads(7)); nothing
  *   leaks.  No other function of the library is one.
+ *
+ * Signal handlers
+ * ---------------
+ * A signal handler must not call the library, except lockfile_pid_strerror() and
+ * lockfile_pid_version(): it may have interrupted the library or malloc(3), which
+ * cannot be entered again.  A handler that interrupted the library must not call
+ * fork(2) either.
+ *
+ * A program that is to release the lock when SIGTERM comes does one of these:
+ *
+ * - It blocks the signal in all threads and receives it with sigtimedwait(2), as
+ *   the daemon in lockfile_pid(3) does.
+ * - It blocks the signal and reads it from a descriptor of signalfd(2), as one
+ *   more descriptor of its event loop.
+ * - Its handler only sets a flag of the type volatile sig_atomic_t.  The program
+ *   looks at the flag and waits with sigsuspend(2) or ppoll(2), so that no signal
+ *   comes between the look and the wait.  lockfile_pid(3) has an example.  If the
+ *   handler is installed without SA_RESTART it ends lockfile_pid_lock(), too
+ *   (-EINTR).
+ *
+ * A program that does none of these is killed by the signal.  Its lock ends, and
+ * the next contender replaces the file that it leaves behind.
  *
  * File systems
  * ------------

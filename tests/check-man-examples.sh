@@ -182,6 +182,15 @@ daemon_ends_without_its_file()
 	start_daemon && rm "$lock" && daemon_has_ended && nothing_is_left
 }
 
+flag_releases_at_sigterm()
+{
+	flag "$lock" &
+	program=$!
+	await grep -x "$program" "$lock" && kill "$program" && wait "$program" || return
+	program=''
+	nothing_is_left
+}
+
 # Its standard input is open until descriptor 4 is closed.
 start_loop()
 {
@@ -342,6 +351,8 @@ expect 'the daemon compiles' compile daemon 'daemon(0, 0) <'
 try 'it runs once' daemon_runs_once
 try 'it starts after a kill' daemon_starts_after_a_kill
 try 'it ends when its file was removed' daemon_ends_without_its_file
+expect 'the program with a flag compiles' compile flag sigsuspend
+try 'it releases the lock at SIGTERM' flag_releases_at_sigterm
 expect 'the loop compiles' compile loop 'poll(fds'
 try 'it waits, and has the lock' loop_waits_and_locks
 try 'it takes over when the holder is killed' loop_takes_over
