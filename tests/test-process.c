@@ -976,17 +976,24 @@ __attribute__((constructor(101))) static void register_first(void)
 	__real_pthread_atfork(prepare_inside, parent_inside, child_inside);
 }
 
+static bool is_blocked(int signal)
+{
+	sigset_t mask;
+
+	pthread_sigmask(SIG_BLOCK, NULL, &mask);
+	return sigismember(&mask, signal) == 1;
+}
+
 static int blocked_faults;
+static bool others_blocked;
 
 static void count_blocked_faults(void)
 {
 	static const int faults[] = { SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT, SIGSYS };
-	sigset_t mask;
 
-	pthread_sigmask(SIG_BLOCK, NULL, &mask);
 	for (size_t i = 0; i < sizeof(faults) / sizeof(faults[0]); i++)
-		blocked_faults += sigismember(&mask, faults[i]);
-	blocked_faults += sigismember(&mask, SIGTERM) == 0;
+		blocked_faults += is_blocked(faults[i]);
+	others_blocked = is_blocked(SIGTERM) && is_blocked(SIGRTMAX);
 }
 
 TEST(fork_does_not_block_the_signals_of_faults)
@@ -1000,6 +1007,7 @@ TEST(fork_does_not_block_the_signals_of_faults)
 		_exit(0);
 	ck_assert_int_eq(exit_status(pid), 0);
 	ck_assert_int_eq(blocked_faults, 0);
+	ck_assert(others_blocked);
 }
 
 static struct lockfile_pid *early, *late;
@@ -1056,6 +1064,9 @@ static void fork_inside(void)
 		_exit(lockfile_pid_verify(early) == LOCKFILE_PID_ERR_ROGUE_DELETION ? 0 : 1);
 	if (pid < 0 || waitpid(pid, &nested_status, 0) != pid)
 		nested_status = -1;
+	/* the fork that called us is not over */
+	if (!is_blocked(SIGTERM))
+		nested_status = -2;
 }
 
 /* Of the three handlers. */
