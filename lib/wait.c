@@ -33,6 +33,14 @@
  *   not blocked, so that the kernel delivers them to this thread as if we were not
  *   there (it prefers the first thread of a process).
  */
+
+/*
+ * With -fexceptions, glibc's pthread_cleanup_push() is a variable with a clean-up
+ * attribute, and the library would need libgcc_s.  Without this macro it registers the
+ * handler by a call, as it does without -fexceptions.  Cancellation runs both kinds.
+ */
+#undef __EXCEPTIONS
+
 #include <config.h>
 
 #include "wait.h"
