@@ -31,10 +31,10 @@
  * state D, where no signal reaches him.  So no process touches a FIFO that another user
  * could open: a wait queue is used by processes of one effective user, who owns the
  * FIFO; its mode is 0600, and it has one name.  All that is asked of the very object,
- * before it is opened: O_PATH, fstat, and then /proc/thread-self/fd.  Without that (no
- * /proc, Linux before 3.17, no descriptor left) the FIFO is opened by its name where
- * no other user could have replaced it since: in a directory of ours or root's that
- * others may not write, or that is sticky.
+ * before it is opened: O_PATH, fstat, and then /proc/thread-self/fd.  By its name it is
+ * looked at and opened only where no other user could replace it in between: in a
+ * directory of ours or root's that others may not write, or that is sticky.  Elsewhere
+ * there is no queue without /proc/thread-self (Linux 3.17).
  *
  * Where the files that we make belong to another user than we are (root_squash, mapped
  * IDs, setfsuid(2)), that user could open our FIFO, and there is no queue.  A user of
@@ -49,6 +49,7 @@
 
 #include "queue.h"
 
+#include "filesystem.h"
 #include "sys.h"
 
 #include <errno.h>
@@ -72,6 +73,7 @@
 #define FOREIGN_MODE 07177 /* what no FIFO of ours has */
 #define NO_USER      ((uid_t)-1)
 
+/* For writing only would mean SIGPIPE when the last reader leaves. */
 #define OPEN_FIFO (O_RDWR | O_NONBLOCK | O_NOCTTY)
 
 static uid_t user_of_queue(uid_t owner_of_files)
@@ -88,17 +90,29 @@ static bool is_ours(const struct stat *fifo, uid_t user)
 	       (fifo->st_mode & FOREIGN_MODE) == 0;
 }
 
-/* Can nobody but this user and root replace a file of this user there? */
+/*
+ * Can nobody but this user and root replace a file of this user there?  On network and
+ * FUSE file systems the mode need not tell who may.
+ */
 static bool keeps_names(int dirfd, uid_t user)
 {
 	struct stat dir;
 
 	return sys_fstat(dirfd, &dir) == 0 && (dir.st_uid == user || dir.st_uid == 0) &&
-	       ((dir.st_mode & S_ISVTX) || !(dir.st_mode & 022));
+	       ((dir.st_mode & S_ISVTX) || !(dir.st_mode & 022)) && !filesystem_is_network(dirfd);
 }
 
-/* -EPERM: it is not ours.  For writing only would mean SIGPIPE when the last reader leaves. */
-static int open_fifo(int dirfd, const char *name, uid_t user, struct stat *ret)
+/* In a directory that keeps its names.  -EPERM: it is not ours; as the next. */
+static int open_by_name(int dirfd, const char *name, uid_t user, struct stat *ret)
+{
+	int r = sys_fstatat(dirfd, name, ret);
+
+	if (r < 0)
+		return r;
+	return is_ours(ret, user) ? sys_openat(dirfd, name, OPEN_FIFO | O_NOFOLLOW, 0) : -EPERM;
+}
+
+static int open_by_descriptor(int dirfd, const char *name, uid_t user, struct stat *ret)
 {
 	int handle = sys_openat(dirfd, name, O_PATH | O_NOFOLLOW, 0), r, fd;
 
@@ -109,12 +123,15 @@ static int open_fifo(int dirfd, const char *name, uid_t user, struct stat *ret)
 		r = -EPERM;
 	fd = r < 0 ? r : sys_reopen(handle, OPEN_FIFO);
 	sys_close(handle);
-	if (r < 0 || fd >= 0)
-		return fd;
-	if (keeps_names(dirfd, user))
-		return sys_openat(dirfd, name, OPEN_FIFO | O_NOFOLLOW, 0);
-	/* it is not the FIFO that is missing */
-	return fd == -ENOENT ? -EPERM : fd;
+	/* it is /proc that is missing */
+	return r == 0 && fd == -ENOENT ? -EPERM : fd;
+}
+
+/* The second way takes two descriptors at once, and some microseconds more. */
+static int open_fifo(int dirfd, const char *name, uid_t user, struct stat *ret)
+{
+	return keeps_names(dirfd, user) ? open_by_name(dirfd, name, user, ret) :
+	                                  open_by_descriptor(dirfd, name, user, ret);
 }
 
 /* O_CREAT would be refused on another's FIFO (proc_sys_fs(5), protected_fifos). */

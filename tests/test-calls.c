@@ -146,8 +146,8 @@ static const char joining[] =
 	/* an attempt */
 	KEEP " " MAKE " " FILL " " LINK " stat " JUDGE " lseek close fcntl close "
 	     /* the wait queue: handlers of signals, a FIFO of our own, who is before us? */
-	     "sigprocmask sigaction epoll_create open stat geteuid open mknod open stat open close "
-	     "fcntl stat epoll_ctl epoll_wait "
+	     "sigprocmask sigaction epoll_create open stat geteuid stat statfs stat mknod "
+	     "stat statfs stat open fcntl stat epoll_ctl epoll_wait "
 	/* an attempt in line, as its first; the next lock file is made for later */
 	JUDGE " fcntl pidfd_open epoll_ctl " MAKE " " FILL;
 static const char looking[] = "stat stat poll stat";

@@ -95,6 +95,13 @@ static void remove_foreign(void)
 	unlink(SCENE_PATH);
 }
 
+/* There a FIFO is opened by way of /proc. */
+static void held_where_others_may_write(void)
+{
+	ck_assert_int_eq(chmod("d", 0775), 0);
+	scene_other_holds();
+}
+
 static void ignore(int number)
 {
 	(void)number;
@@ -259,6 +266,7 @@ static const struct operation blocking[] = {
 	LOCK("line removed", scene_other_holds, line_removed),
 	LOCK("no line", scene_other_holds, no_line),
 
+	LOCK("where others may write", held_where_others_may_write, released),
 	LOCK("inheritable", inheritable_held, released),
 	{ .name = "handlers of both kinds",
 	  .function = "lock",

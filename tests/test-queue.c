@@ -137,7 +137,7 @@ static void make_fifo(void *unused)
 static void remove_fifo_and_make_it_when_that_was_seen(void *unused)
 {
 	remove_fifo(unused);
-	steer_after("sys_openat", 1, make_fifo, NULL);
+	steer_after("sys_fstatat", 1, make_fifo, NULL);
 }
 
 TEST(who_comes_when_the_line_goes_away_stands_in_the_one_that_another_made)
@@ -145,15 +145,16 @@ TEST(who_comes_when_the_line_goes_away_stands_in_the_one_that_another_made)
 	join_while(remove_fifo_and_make_it_when_that_was_seen, "sys_mkfifoat", 1, true, 1);
 }
 
-static void remove_fifo_and_let_none_be_opened(void *unused)
+static void let_none_be_opened_and_remove_it(void *unused)
 {
-	remove_fifo(unused);
+	(void)unused;
+	steer_before("sys_openat", 1, remove_fifo, NULL);
 	steer_result("sys_openat", 1, -EMFILE);
 }
 
 TEST(a_line_that_cannot_be_used_and_is_gone_already_is_none)
 {
-	join_while(remove_fifo_and_let_none_be_opened, "sys_mkfifoat", 1, false, 1);
+	join_while(let_none_be_opened_and_remove_it, "sys_mkfifoat", 1, false, 1);
 }
 
 TEST(a_candidate_whose_mode_cannot_be_changed_any_more_is_made_anew)

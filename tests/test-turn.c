@@ -132,8 +132,10 @@ TEST(who_released_what_nobody_waited_for_owes_no_yield)
 	begin();
 	ck_assert_int_eq(lockfile_pid_wait_cancel(waiter), 0);
 	set_clock(2 * LONGEST_MS);
+	greedy->yield = (struct yield){ 0 };
 	ck_assert_int_eq(lockfile_pid_trylock(greedy), 0);
 	release();
+	ck_assert_int_eq(greedy->yield.since_ns, 0);
 	ck_assert(!yields());
 	end();
 }
@@ -213,6 +215,8 @@ TEST(a_yield_that_is_taken_is_over_at_the_next_look)
 	release();
 	ck_assert(yields());
 	take_turn();
+	/* who leaves the queue as its head wakes the next one */
+	ck_assert(queue_drain(&greedy->queue, false));
 	pass(FIRST_MS);
 	ck_assert_int_eq(lockfile_pid_wait_continue(greedy), BUSY);
 	ck_assert(!greedy->yield.is_on);
