@@ -83,11 +83,13 @@
  *	-ENOTSUP				there are no open file
  *						description locks here
  *	-EINVAL					a required argument is NULL
- *	-EPERM, -ENOSYS				a system call filter or a security
- *						module refuses what cannot be done
- *						without
+ *	-EPERM, -ENOSYS, -ENODEV		a system call filter or a security
+ *						module refuses, or the kernel lacks,
+ *						what cannot be done without
  *
- * What else a file system answers, by FUSE say, is passed on.
+ *	-EAGAIN, -EEXIST, -EISDIR, -EMLINK,	a file system, such as one of FUSE,
+ *	-ENXIO, -ETXTBSY, -EXDEV, -E2BIG,	answers what others do not; or another
+ *	-ERANGE					program changes names all the time
  *
  * After an error nothing is held that was not held before, and nothing is left
  * behind.  A path that is validly held is reported as such even where another
@@ -300,7 +302,8 @@ enum lockfile_pid_error {
  * a lock file; -ENAMETOOLONG: there is no room for these names (NAME_MAX);
  * -ENOMEM; for a relative @path -ENOENT: the current directory was removed; and
  * if it may not be searched or a descriptor of it is needed (see Paths) -EACCES,
- * -EIO, -EMFILE, -ENFILE, -EPERM and -ENOSYS, as stat(2) and open(2) have them.
+ * -EIO, -ELOOP, -EMFILE, -ENFILE, -ENOTDIR, -EPERM, -ESTALE and -ENOSYS, as stat(2)
+ * and open(2) have them.
  *
  * Since: 0.1
  */

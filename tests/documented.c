@@ -13,19 +13,26 @@
 #define DEAD    LOCKFILE_PID_ERR_PROCESS_DEAD
 #define ROGUE   LOCKFILE_PID_ERR_ROGUE_DELETION
 
-#define MAX_RESULTS 12
+#define MAX_RESULTS 14
 
-/*
- * Beside these: what the section "Results" says of nearly all, which is here the
- * errno of the call that failed, and ENOSPC where a file could not be written
- * to its end.
- */
+/* What the section "Results" says of nearly all. */
+static const int general[] = {
+	-ENOENT,  -ENOTDIR, -ELOOP, -EACCES, -ENAMETOOLONG, -EROFS,  -ENOSPC, -EDQUOT, -EIO,
+	-ESTALE,  -EFBIG,   -EBUSY, -ENOMEM, -EMFILE,       -ENFILE, -ENOLCK, -EBADF,  -EINTR,
+	-ENOTSUP, -EINVAL,  -EPERM, -ENOSYS, -ENODEV,       -EAGAIN, -EEXIST, -EISDIR, -EMLINK,
+	-ENXIO,   -ETXTBSY, -EXDEV, -E2BIG,  -ERANGE,       0,
+};
+
+/* Beside these. */
 static const struct {
 	const char *function;
 	int results[MAX_RESULTS];
 	bool general;
 } table[] = {
-	{ "new", { -EINVAL, -ENAMETOOLONG, -ENOMEM }, true },
+	{ "new",
+	  { -EINVAL, -ENAMETOOLONG, -ENOMEM, -ENOENT, -EACCES, -EIO, -ELOOP, -EMFILE, -ENFILE,
+	    -ENOTDIR, -EPERM, -ESTALE, -ENOSYS },
+	  false },
 	{ "free", { 0 }, false },
 	{ "path", { 0 }, false },
 	{ "set_mode", { -EINVAL, -EBUSY }, false },
@@ -64,16 +71,18 @@ bool documented_has(const char *function)
 	return row_of(function) >= 0;
 }
 
-bool documented(const char *function, int r, int error)
+static bool is_in(const int *list, int r)
+{
+	for (; *list; list++)
+		if (*list == r)
+			return true;
+	return false;
+}
+
+bool documented(const char *function, int r)
 {
 	int row = row_of(function);
 
-	if (row < 0)
-		return false;
-	if (r == 0 || (table[row].general && error != 0 && r == -error))
-		return true;
-	for (int i = 0; i < MAX_RESULTS && table[row].results[i]; i++)
-		if (table[row].results[i] == r)
-			return true;
-	return false;
+	return row >= 0 && (r == 0 || is_in(table[row].results, r) ||
+	                    (table[row].general && is_in(general, r)));
 }

@@ -5,8 +5,8 @@
 
 #include <stdbool.h>
 
-/* May this function, say "trylock", give that?  error: the errno that a call gave it, or 0. */
-bool documented(const char *function, int r, int error);
+/* Whether this function, for example "trylock", is documented to return that. */
+bool documented(const char *function, int r);
 
 /* Has this table a row for it? */
 bool documented_has(const char *function);

@@ -188,17 +188,6 @@ static void arm(void)
 		steer_result(call, fault.nth, fault.result);
 }
 
-/* What the caller may be told for it. */
-static int error_of_fault(void)
-{
-	if (!fault.call)
-		return 0;
-	/* who may not write the directory is told that it could not open the file */
-	if (inject_fails("may_write"))
-		return EACCES;
-	return fault.kind == SHORT ? ENOSPC : -fault.result;
-}
-
 static void act(void)
 {
 	arm();
@@ -210,7 +199,7 @@ static void act(void)
 	steer_reset();
 	if (!fault.call)
 		assert_so(result == operation->result);
-	assert_so(documented(operation->function, result, error_of_fault()));
+	assert_so(documented(operation->function, result));
 }
 
 static void run(void *unused)
