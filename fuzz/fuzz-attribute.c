@@ -10,16 +10,18 @@
 #include <string.h>
 
 /* As it is on the disk, field by field. */
-struct layout {
+struct __attribute__((packed)) layout {
 	uint16_t version;
 	uint16_t flags;
 	uint32_t pid;
 	uint64_t nonce;
 	unsigned char boot[BOOT_ID_SIZE];
+	uint64_t inode;
 	uint32_t pid_namespace;
 	uint32_t time_namespace;
 	uint64_t start;
 	uint64_t pidfd_inode;
+	uint32_t image;
 };
 _Static_assert(sizeof(struct layout) == RECORD_SIZE, "the layout has no holes");
 
@@ -31,6 +33,8 @@ static void assert_says(const struct record *record, const struct layout *layout
 	PROPERTY(record->owner.start == le64toh(layout->start));
 	PROPERTY(record->owner.pidfd_inode == le64toh(layout->pidfd_inode));
 	PROPERTY(memcmp(record->owner.boot, layout->boot, BOOT_ID_SIZE) == 0);
+	PROPERTY(record->inode == le64toh(layout->inode));
+	PROPERTY(record->owner.image == le32toh(layout->image));
 	PROPERTY(record->nonce == le64toh(layout->nonce));
 	PROPERTY(record->inheritable == ((le16toh(layout->flags) & 1) != 0));
 	PROPERTY(record->let_go == ((le16toh(layout->flags) & 2) != 0));

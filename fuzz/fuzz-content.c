@@ -9,7 +9,19 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The same by the C library: blanks, digits and blanks are the whole first line. */
+/* Is it one line, and short enough for more text after a blank? */
+static int is_short_line(const char *content, size_t length)
+{
+	const char *newline = length > 0 ? memchr(content, '\n', length) : NULL;
+
+	return length <= RECORD_DAMAGED_MAX && (!newline || newline + 1 == content + length) &&
+	       !(length > 0 && memchr(content, '\0', length));
+}
+
+/*
+ * The same by the C library: blanks, digits and blanks are the whole first line, or digits
+ * and a blank the start of a short one.
+ */
 static pid_t reference(const char *content, size_t length)
 {
 	const char *newline = length > 0 ? memchr(content, '\n', length) : NULL;
@@ -22,7 +34,8 @@ static pid_t reference(const char *content, size_t length)
 
 	/* a NUL ends all three before the line does */
 	errno = 0;
-	if (begin + digits + blanks == size && digits > 0)
+	if (digits > 0 &&
+	    (begin + digits + blanks == size || (blanks > 0 && is_short_line(content, length))))
 		pid = strtol(line + begin, NULL, 10);
 	free(line);
 	return errno == 0 && pid >= 1 && pid <= RECORD_PID_MAX ? (pid_t)pid : 0;
@@ -40,10 +53,15 @@ static void check_neighbours(const char *content, size_t length, pid_t pid)
 	if (length > 0)
 		memcpy(more + 1, content, length);
 	memcpy(more + 1 + length, "\n7", 2);
-	PROPERTY(record_parse_content(more, length + 1) == pid);
-	PROPERTY(record_parse_content(more, length + 3) == pid);
-	memcpy(more + 1 + length, "\0\n", 2);
-	PROPERTY(record_parse_content(more + 1, length + 2) == (has_newline ? pid : 0));
+	PROPERTY(record_parse_content(more, length + 1) == reference(more, length + 1));
+	PROPERTY(record_parse_content(more, length + 3) == reference(more, length + 3));
+	/* a short line with more text in it is none with a line, or a NUL, after it */
+	if (!is_short_line(content, length)) {
+		PROPERTY(record_parse_content(more, length + 1) == pid);
+		PROPERTY(record_parse_content(more, length + 3) == pid);
+		memcpy(more + 1 + length, "\0\n", 2);
+		PROPERTY(record_parse_content(more + 1, length + 2) == (has_newline ? pid : 0));
+	}
 	free(more);
 }
 

@@ -71,8 +71,10 @@
  *	-ESTALE					directory was removed by another host
  *	-EFBIG					the limit for the size of files is 0
  *						(setrlimit(2)), and SIGXFSZ ignored
- *	-EBUSY					a mount point at the path, which cannot
- *						be replaced or removed
+ *	-EBUSY					a mount point at the path, which is
+ *						not opened, and cannot be replaced
+ *	-ETXTBSY				the file system does not let a file in
+ *						use be removed (a rename is tried again)
  *	-ENOMEM, -EMFILE, -ENFILE, -ENOLCK	the system's tables are full
  *	-EBADF					the directory that a relative path
  *						begins with can be found no more
@@ -413,9 +415,11 @@ int lockfile_pid_set_cluster_locks(struct lockfile_pid *lock, int cluster);
  * included), or is taking it over at this moment; -EINPROGRESS: the handle is
  * in line (lockfile_pid_wait_begin()); LOCKFILE_PID_ERR_INVALID_PID: what is
  * at the path is no lock file and is left alone: not a regular file, or over
- * 64 bytes without a valid PID, or over 4 KiB; -EPERM: a stale file that we
- * may not replace (another user's, in a sticky directory); -ENOTEMPTY:
- * PATH.takeover is a directory that is in use; and the general ones.
+ * 64 bytes without a valid PID, or over 4 KiB, unless it carries our record;
+ * -EPERM: a stale file that we may not replace or clear (in a sticky directory, that of a
+ * user who is not root, the caller or the owner of the directory; for root too); -EEXIST:
+ * what is at PATH.takeover was not made by this library, and is left alone; and the
+ * general ones.
  *
  * Since: 0.1
  */
@@ -471,8 +475,8 @@ int lockfile_pid_timedlock(struct lockfile_pid *lock, int timeout_ms);
  * inheritable, a file has to be made beside it for a moment.  That takes a
  * descriptor, but for an inheritable lock on a file system with O_TMPFILE; and then
  * there are -EAGAIN: another process has kept the right to do so for
- * a second; and -ENOTEMPTY: PATH.takeover is a directory that is in use.  And the
- * general ones.
+ * a second; and -EEXIST: what is at PATH.takeover was not made by this library, and is
+ * left alone.  And the general ones.
  *
  * Since: 0.1
  */

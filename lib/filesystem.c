@@ -38,3 +38,33 @@ bool filesystem_is_network(int fd)
 			return true;
 	return false;
 }
+
+#define OVERLAYFS 0x794c7630UL
+
+bool filesystem_renumbers(int fd)
+{
+	unsigned long type = 0;
+
+	if (filesystem_is_network(fd))
+		return true;
+	return sys_fstatfs_type(fd, &type) < 0 || type == OVERLAYFS;
+}
+
+bool filesystem_reads_at_once(int fd)
+{
+	/* those whose reads take no lock of the inode; XFS and NFS do, others are not known */
+	static const unsigned long types[] = {
+		0xef53,     /* ext2, ext3, ext4 */
+		0x9123683e, /* btrfs */
+		0x01021994, /* tmpfs */
+		0x858458f6, /* ramfs */
+	};
+	unsigned long type = 0;
+
+	if (sys_fstatfs_type(fd, &type) < 0)
+		return false;
+	for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++)
+		if (types[i] == type)
+			return true;
+	return false;
+}

@@ -12,4 +12,10 @@
  */
 bool filesystem_is_network(int fd);
 
+/* Whether a file on it may have another inode number when it is looked at again. */
+bool filesystem_renumbers(int fd);
+
+/* Whether read(2) of a regular file never waits for a write(2) that does not end. */
+bool filesystem_reads_at_once(int fd);
+
 #endif

@@ -9,6 +9,7 @@
 #include "held.h"
 
 #include "lock.h"
+#include "object.h"
 #include "sys.h"
 #include "takeover.h"
 
@@ -32,24 +33,36 @@ static int check_by_descriptor(const struct lockfile_pid *lock, int dirfd)
 	return result_of(r);
 }
 
+/* Opens what the name leads to, if that is our file by all that can be seen unopened. */
+static int open_ours(const struct lockfile_pid *lock, int dirfd, struct object *object)
+{
+	const struct pidfile *file = &lock->file;
+	int r = object_find(object, dirfd, lock->path.name);
+
+	if (r < 0)
+		return r;
+	if (!S_ISREG(object->st.st_mode) || object->st.st_dev != file->dev ||
+	    object->st.st_ino != file->ino)
+		return -ENOENT;
+	/* the number may have been given again, to a stranger's file that we must not touch */
+	r = object_is_trusted(object->st.st_uid, dirfd, file->owner);
+	if (r < 1)
+		return r < 0 ? r : -ENOENT;
+	r = object_open(object, dirfd, lock->path.name, O_RDONLY);
+	return r == -EAGAIN ? -ENOENT : r;
+}
+
 /* By way of what the name leads to.  Returns a descriptor of our file. */
 static int open_by_name(const struct lockfile_pid *lock, int dirfd)
 {
-	struct stat st;
-	int r = sys_fstatat(dirfd, lock->path.name, &st), fd;
+	struct object object = OBJECT_NONE;
+	int r = open_ours(lock, dirfd, &object);
 
-	if (r < 0)
-		return result_of(r);
-	if (!S_ISREG(st.st_mode) || st.st_dev != lock->file.dev || st.st_ino != lock->file.ino)
-		return LOCKFILE_PID_ERR_ROGUE_DELETION;
-	fd = sys_openat(dirfd, lock->path.name, PATH_OPEN_TO_READ, 0);
-	if (fd < 0)
-		return fd == -ELOOP || fd == -ENXIO ? LOCKFILE_PID_ERR_ROGUE_DELETION :
-		                                      result_of(fd);
-	r = pidfile_has_nonce(&lock->file, fd);
+	if (r == 0)
+		r = pidfile_has_nonce(&lock->file, object.fd);
 	if (r == 1)
-		return fd;
-	sys_close(fd);
+		return object.fd;
+	object_close(&object);
 	return result_of(r);
 }
 
@@ -317,8 +330,9 @@ static void remove_if_stale(struct lockfile_pid *lock, int dirfd)
 
 	if (verdict < 0)
 		return;
-	if (verdict == VERDICT_STALE && verdict_holds(&judged, dirfd, &lock->path) == 1 &&
-	    unlink_path(lock, dirfd) == 0)
+	if (verdict == VERDICT_STALE &&
+	    object_is_trusted(judged.owner, dirfd, lock->file.owner) == 1 &&
+	    verdict_holds(&judged, dirfd, &lock->path) == 1 && unlink_path(lock, dirfd) == 0)
 		wake(lock, dirfd);
 	verdict_release(&judged);
 }

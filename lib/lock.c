@@ -114,12 +114,12 @@ static int create(struct lockfile_pid *lock, int dirfd)
 	if (r < 0)
 		return r;
 	r = pidfile_set_mode(file, file->mode);
+	/* a new one has the mode that it can have */
+	if (r == 0 && is_old && file->mode_now != file->mode)
+		r = -EPERM;
 	if (r == 0)
 		r = pidfile_link(file, dirfd, lock->path.name);
-	/* over a network the answer may be to our second request */
-	if (r == 0 || pidfile_is_at(file, dirfd, lock->path.name) == 1)
-		return 0;
-	if (!is_old || r == -EEXIST)
+	if (!is_old || r == 0 || r == -EEXIST || !pidfile_exists(file))
 		return r;
 	/*
 	 * Made before setuid(2), say, its mode cannot be changed, and it cannot be linked
@@ -131,7 +131,8 @@ static int create(struct lockfile_pid *lock, int dirfd)
 
 int lock_judge(struct lockfile_pid *lock, int dirfd, struct judged *ret)
 {
-	struct judge judge = { &lock->path, &lock->patience, lock->cluster_locks };
+	struct judge judge = { &lock->path, &lock->patience, lock->file.nonce,
+		               lock->cluster_locks };
 
 	return verdict_judge(ret, dirfd, &judge);
 }

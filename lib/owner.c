@@ -11,6 +11,7 @@
 
 #include "owner.h"
 
+#include "image.h"
 #include "proc.h"
 #include "record.h"
 #include "sys.h"
@@ -156,6 +157,7 @@ int owner_self(struct owner *ret)
 	int results[5];
 
 	ret->pid = sys_getpid();
+	ret->image = image_token();
 	results[0] = read_namespace("/proc/self/ns/pid", &ret->pid_namespace);
 	/* not that of the process, which is that of its first thread, while it has one */
 	results[1] = read_namespace("/proc/thread-self/ns/time", &ret->time_namespace);
@@ -168,45 +170,67 @@ int owner_self(struct owner *ret)
 	return 0;
 }
 
-/* Where pidfds are refused: kill(2) tells less, proc(5) the rest. */
-static bool alive_by_kill(pid_t pid)
+/* Does proc(5) say that it is a zombie, or that the number is that of a mere thread? */
+static bool status_says_dead(pid_t pid)
 {
 	char status[PROC_TEXT_SIZE];
 	const char *state, *tgid, *threads;
 
-	if (sys_kill(pid, 0) == -ESRCH)
-		return false;
 	read_proc_of(pid, "status", status);
 	tgid = proc_field(status, "Tgid");
 	if (tgid && atoi(tgid) != pid)
-		return false; /* a thread's number */
+		return true;
 	state = proc_field(status, "State");
 	threads = proc_field(status, "Threads");
-	return !(state && strspn(state, "XZ") > 0 && threads && atoi(threads) <= 1);
+	return state && strspn(state, "XZ") > 0 && threads && atoi(threads) <= 1;
 }
 
-/* Is it alive?  *ret_inode, if asked for, is its pidfd's, 0 where that is not known. */
-static bool probe(pid_t pid, uint64_t *ret_inode)
+/*
+ * One look: 1, 0, or -ESRCH if the kernel knows no process of this number.  Where pidfds
+ * are refused kill(2) tells less, and proc(5) the rest.
+ */
+static int look_at(pid_t pid, uint64_t *ret_inode)
 {
 	struct pollfd exited = { .events = POLLIN };
 	bool alive;
 
-	if (ret_inode)
-		*ret_inode = 0;
 	exited.fd = sys_pidfd_open(pid);
 	switch (exited.fd) {
 	case -ESRCH:
 	case -EINVAL: /* a thread's number; */
 	case -ENOENT: /* so since Linux 6.14 or so */
-		return false;
+		return -ESRCH;
 	}
 	if (exited.fd < 0)
-		return alive_by_kill(pid);
+		return sys_kill(pid, 0) == -ESRCH ? -ESRCH : !status_says_dead(pid);
 	alive = sys_poll(&exited, 1, 0) <= 0;
 	if (alive && ret_inode)
 		read_inode(exited.fd, ret_inode);
 	sys_close(exited.fd);
 	return alive;
+}
+
+/*
+ * A thread that executes a program takes over the number of the first thread, which is
+ * a zombie by then: at that instant a living process looks dead.  So what looks dead, and
+ * is there, is looked at again.
+ */
+#define LOOKS    3
+#define PAUSE_NS (100 * 1000L)
+
+/* Is it alive?  *ret_inode, if asked for, is its pidfd's, 0 if that is not known. */
+static bool probe(pid_t pid, uint64_t *ret_inode)
+{
+	int alive;
+
+	if (ret_inode)
+		*ret_inode = 0;
+	alive = look_at(pid, ret_inode);
+	for (int look = 1; alive == 0 && look < LOOKS; look++) {
+		sys_sleep_ns(PAUSE_NS);
+		alive = look_at(pid, ret_inode);
+	}
+	return alive == 1;
 }
 
 bool owner_pid_alive(pid_t pid)
@@ -224,8 +248,12 @@ bool owner_same_boot(const struct owner *a, const struct owner *b)
 
 bool owner_same_pids(const struct owner *a, const struct owner *b)
 {
-	return owner_same_boot(a, b) && a->pid_namespace != 0 &&
-	       a->pid_namespace == b->pid_namespace;
+	return a->pid_namespace != 0 && a->pid_namespace == b->pid_namespace;
+}
+
+bool owner_same_image(const struct owner *a, const struct owner *b)
+{
+	return a->pid == b->pid && a->image != 0 && a->image == b->image;
 }
 
 /*
@@ -244,10 +272,12 @@ enum owner_state owner_state(const struct owner *recorded, const struct owner *s
 	bool by_start = same_clock(recorded, self);
 	uint64_t inode, start = 0;
 
-	if (!owner_same_pids(recorded, self) || (!by_inode && !by_start))
+	if (!owner_same_pids(recorded, self))
 		return OWNER_UNKNOWN;
 	if (!probe(recorded->pid, &inode))
 		return OWNER_DEAD;
+	if (!by_inode && !by_start)
+		return OWNER_UNKNOWN;
 	if (by_inode && inode != 0)
 		return inode == recorded->pidfd_inode ? OWNER_ALIVE : OWNER_DEAD;
 	if (by_start)

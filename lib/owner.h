@@ -7,7 +7,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#define BOOT_ID_SIZE 16
+#define BOOT_ID_SIZE 8 /* of 16: the record has no room for more */
 
 /*
  * What tells a process from every other, past and future ones included.
@@ -18,7 +18,8 @@ struct owner {
 	uint32_t pid_namespace;  /* inode number of /proc/self/ns/pid */
 	uint32_t time_namespace; /* the one that start is counted in */
 	uint64_t start;          /* clock ticks since boot, proc_pid_stat(5) */
-	uint64_t pidfd_inode;    /* never re-used, where there is a pidfs (Linux 6.9) */
+	uint64_t pidfd_inode;    /* never reused, if there is a pidfs (Linux 6.9) */
+	uint32_t image;          /* token of the program image (image.h) */
 	unsigned char boot[BOOT_ID_SIZE];
 };
 
@@ -31,7 +32,7 @@ bool owner_pid_alive(pid_t pid);
 /* Do a and b come from one boot of one kernel?  Unknown is a boot of its own. */
 bool owner_same_boot(const struct owner *a, const struct owner *b);
 
-/* Does the PID of a mean in b's process what it meant in a's? */
+/* Do a and b, which are of one boot, live in one PID namespace? */
 bool owner_same_pids(const struct owner *a, const struct owner *b);
 
 enum owner_state {
@@ -40,7 +41,10 @@ enum owner_state {
 	OWNER_ALIVE
 };
 
-/* What has become of the process that a record names, as seen by self? */
+/* Is it one process, and still the program that it was?  Unknown is none. */
+bool owner_same_image(const struct owner *a, const struct owner *b);
+
+/* What has become of the process that a record of this boot names, as seen by self? */
 enum owner_state owner_state(const struct owner *recorded, const struct owner *self);
 
 #endif

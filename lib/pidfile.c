@@ -54,6 +54,7 @@ static int write_attribute(const struct pidfile *file, int fd, const struct owne
 	struct record record = {
 		.owner = *self,
 		.nonce = file->nonce,
+		.inode = file->ino,
 		.inheritable = file->inheritable,
 		.let_go = let_go,
 	};
@@ -124,6 +125,17 @@ static int open_listed(struct pidfile *file, int dirfd, const char *name, int fl
 	return r < 0 ? r : 0;
 }
 
+/*
+ * Of fchmod(2) and fsetxattr(2), which are optional: the file system, a security module
+ * or a filter of system calls does not allow it.  What has run out, such as ENOSPC, is
+ * another matter.
+ */
+static bool is_refused(int error)
+{
+	return error == -EPERM || error == -EACCES || error == -ENODATA || error == -ENOSYS ||
+	       error == -EOPNOTSUPP || error == -EINVAL;
+}
+
 static int fill(struct pidfile *file, bool inheritable)
 {
 	struct owner self;
@@ -137,12 +149,13 @@ static int fill(struct pidfile *file, bool inheritable)
 		r = pidfile_set_mode(file, file->mode_now | OWNER_BITS);
 	if (r == 0)
 		r = write_content(file);
-	if (r == 0)
-		r = write_attribute(file, file->descriptor.fd, &self, false);
+	if (r < 0)
+		return r;
+	r = write_attribute(file, file->descriptor.fd, &self, false);
 	file->has_attribute = r == 0;
 	if (!file->has_attribute)
 		file->descriptor.may_hang = false;
-	return r == -EOPNOTSUPP ? 0 : r;
+	return is_refused(r) ? 0 : r;
 }
 
 /*
@@ -223,10 +236,14 @@ int pidfile_make_named(struct pidfile *file, int dirfd, const char *name, mode_t
 	if (file->descriptor.fd < 0)
 		return r;
 	file->mode = mode | OWNER_BITS;
-	if (r == 0)
-		r = lock_named(file, dirfd, name);
+	/*
+	 * The record comes before the kernel lock: without one a leaked descriptor could
+	 * block others after our death.
+	 */
 	if (r == 0)
 		r = fill(file, inheritable);
+	if (r == 0)
+		r = lock_named(file, dirfd, name);
 	if (is_removed(r)) /* somebody took it for a leftover */
 		r = -EAGAIN;
 	if (r < 0) {
@@ -236,13 +253,27 @@ int pidfile_make_named(struct pidfile *file, int dirfd, const char *name, mode_t
 	return r;
 }
 
-int pidfile_link(const struct pidfile *file, int dirfd, const char *name)
+/*
+ * The name is looked at whatever link(2) returned: over a network the result may be
+ * that of the second of two requests.
+ */
+int pidfile_link(struct pidfile *file, int dirfd, const char *name)
 {
-	int r = sys_link_fd(file->descriptor.fd, dirfd, name);
+	int r = sys_link_fd(file->descriptor.fd, dirfd, name), at;
 
 	/* before Linux 6.10 that is for the privileged only */
 	if (r == -ENOENT)
 		r = sys_link_proc(file->descriptor.fd, dirfd, name);
+	at = pidfile_is_at(file, dirfd, name);
+	/* an error of looking does not count after a success: the file would be left behind */
+	if (at == 1 || (at < 0 && r == 0))
+		return 0;
+	if (r == 0) {
+		/* somebody moved or removed it already; it cannot be linked a second time */
+		pidfile_mark_let_go(file, file->descriptor.fd);
+		pidfile_close(file, true);
+		return -EAGAIN;
+	}
 	/* without /proc as well; and the path may lead to another file system by now */
 	return r == -ENOENT || r == -EXDEV ? -EOPNOTSUPP : r;
 }
@@ -280,6 +311,11 @@ int pidfile_read_record(int fd, struct record *ret)
 	return r < 0 ? r : record_unpack(packed, (size_t)r, ret);
 }
 
+bool pidfile_is_of_record(int fd, ino_t ino, const struct record *record)
+{
+	return record->inode == ino || record->inode == 0 || filesystem_renumbers(fd);
+}
+
 int pidfile_has_nonce(const struct pidfile *file, int fd)
 {
 	struct record record;
@@ -294,6 +330,8 @@ int pidfile_set_mode(struct pidfile *file, mode_t mode)
 
 	if (r == 0)
 		file->mode_now = mode;
+	if (is_refused(r))
+		return 0;
 	return is_removed(r) ? -EAGAIN : r;
 }
 

@@ -49,10 +49,11 @@ int pidfile_make_named(struct pidfile *file, int dirfd, const char *name, mode_t
                        bool inheritable);
 
 /*
- * Gives a candidate without a name one.  -EEXIST: the name exists; -EOPNOTSUPP:
- * not possible here.
+ * Gives a candidate without a name one, and sees that the name leads to it.
+ * -EEXIST: the name exists; -EOPNOTSUPP: not possible here; -EAGAIN: the name was
+ * changed at once, and the candidate is closed.
  */
-int pidfile_link(const struct pidfile *file, int dirfd, const char *name);
+int pidfile_link(struct pidfile *file, int dirfd, const char *name);
 
 /* Does the name lead to this file?  0 or 1. */
 int pidfile_is_at(const struct pidfile *file, int dirfd, const char *name);
@@ -72,7 +73,16 @@ int pidfile_has_nonce(const struct pidfile *file, int fd);
 /* Reads the attribute of a file, of whoever.  0: there is none that we know; or 1. */
 int pidfile_read_record(int fd, struct record *ret);
 
-/* Gives it permissions for now.  -EAGAIN: somebody has removed it. */
+/*
+ * Was the record written to the very file that is open at fd, of this inode number, and
+ * not copied with it from another?
+ */
+bool pidfile_is_of_record(int fd, ino_t ino, const struct record *record);
+
+/*
+ * Gives it permissions for now; where that is refused it keeps those that it has.
+ * -EAGAIN: somebody has removed it.
+ */
 int pidfile_set_mode(struct pidfile *file, mode_t mode);
 
 /*

@@ -4,14 +4,16 @@
  *
  *	offset	size	meaning
  *	0	2	version of this format: 1
- *	2	2	1: inheritable; 2: let go of
+ *	2	2	1: inheritable; 2: abandoned
  *	4	4	PID
  *	8	8	random number of the acquisition
- *	16	16	boot ID
+ *	16	8	first half of the boot ID
+ *	24	8	inode number of this file
  *	32	4	inode number of the PID namespace
  *	36	4	inode number of the time namespace
  *	40	8	start time
  *	48	8	inode number of a pidfd
+ *	56	4	token of the program image
  *
  * What is unknown is 0.  Later versions of format 1 may append, and add flags: a
  * reader takes what it knows.
@@ -39,6 +41,15 @@ static bool is_blank(char c)
 	return c == ' ' || c == '\t' || c == '\r';
 }
 
+/* "%10d minicom root\n": the kind of PID file that UUCP programs write. */
+static bool is_short_line(const char *content, size_t length)
+{
+	const char *newline = memchr(content, '\n', length);
+
+	return length <= RECORD_DAMAGED_MAX && (!newline || newline == content + length - 1) &&
+	       !memchr(content, '\0', length);
+}
+
 pid_t record_parse_content(const char *content, size_t length)
 {
 	const char *p = content, *end = content + length;
@@ -51,6 +62,8 @@ pid_t record_parse_content(const char *content, size_t length)
 		if (pid > RECORD_PID_MAX)
 			return 0;
 	}
+	if (p < end && is_blank(*p) && is_short_line(content, length))
+		return pid;
 	while (p < end && is_blank(*p))
 		p++;
 	return p == end || *p == '\n' ? pid : 0;
@@ -79,10 +92,12 @@ void record_pack(const struct record *record, unsigned char ret[RECORD_SIZE])
 	put(ret + 4, 4, (uint64_t)record->owner.pid);
 	put(ret + 8, 8, record->nonce);
 	memcpy(ret + 16, record->owner.boot, BOOT_ID_SIZE);
+	put(ret + 24, 8, record->inode);
 	put(ret + 32, 4, record->owner.pid_namespace);
 	put(ret + 36, 4, record->owner.time_namespace);
 	put(ret + 40, 8, record->owner.start);
 	put(ret + 48, 8, record->owner.pidfd_inode);
+	put(ret + 56, 4, record->owner.image);
 }
 
 bool record_unpack(const unsigned char *packed, size_t size, struct record *ret)
@@ -100,10 +115,12 @@ bool record_unpack(const unsigned char *packed, size_t size, struct record *ret)
 	ret->inheritable = (flags & FLAG_INHERITABLE) != 0;
 	ret->let_go = (flags & FLAG_LET_GO) != 0;
 	memcpy(ret->owner.boot, packed + 16, BOOT_ID_SIZE);
+	ret->inode = get(packed + 24, 8);
 	ret->owner.pid_namespace = (uint32_t)get(packed + 32, 4);
 	ret->owner.time_namespace = (uint32_t)get(packed + 36, 4);
 	ret->owner.start = get(packed + 40, 8);
 	ret->owner.pidfd_inode = get(packed + 48, 8);
+	ret->owner.image = (uint32_t)get(packed + 56, 4);
 	return true;
 }
 

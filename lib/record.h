@@ -26,19 +26,23 @@
  * At most 60 bytes, or ext4 puts the attribute into a block of its own, which
  * makes a lock and unlock three times as dear.
  */
-#define RECORD_SIZE 56
+#define RECORD_SIZE 60
 
 struct record {
 	struct owner owner;
 	uint64_t nonce;   /* drawn at random for this acquisition */
-	bool inheritable; /* a child may keep it and adopt it, */
-	bool let_go;      /* and nobody else wants it any more */
+	uint64_t inode;   /* number of the file that it was written to */
+	bool inheritable; /* a child may keep it and adopt it */
+	bool let_go;      /* the process that took it has abandoned it */
 };
 
 /* Returns the length of "%d\n". */
 size_t record_format_content(pid_t pid, char ret[RECORD_CONTENT_SIZE]);
 
-/* Returns the PID in the first line, or 0 where there is no valid one. */
+/*
+ * Returns the PID in the first line, or 0 if there is no valid one.  More text may
+ * follow it in a file of one line that is short enough (RECORD_DAMAGED_MAX).
+ */
 pid_t record_parse_content(const char *content, size_t length);
 
 void record_pack(const struct record *record, unsigned char ret[RECORD_SIZE]);

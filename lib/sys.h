@@ -39,7 +39,8 @@ static inline bool is_stream(int fd)
 }
 
 int sys_openat(int dirfd, const char *name, int flags, mode_t mode);
-int sys_reopen(int fd, int flags); /* the file that an O_PATH descriptor stands for */
+int sys_open_path(int dirfd, const char *name); /* O_PATH; a mount on the file itself: -EBUSY */
+int sys_reopen(int fd, int flags);              /* what this descriptor has; no /proc: -ENOENT */
 int sys_close(int fd);
 int sys_fstat(int fd, struct stat *ret);
 int sys_fstatat(int dirfd, const char *name, struct stat *ret); /* follows no link */
@@ -63,7 +64,6 @@ int sys_is_write_locked(int fd);                 /* byte 0, by another descripti
 int sys_lock_byte(int fd, short type, int byte); /* F_RDLCK or F_WRLCK */
 int sys_is_byte_locked(int fd, int byte);        /* in any way, by another: 0 or 1 */
 int sys_unlock_bytes(int fd);                    /* all of them */
-int sys_flock(int fd);                           /* the whole file, exclusive; -EAGAIN likewise */
 
 int sys_link_fd(int fd, int dirfd, const char *name);   /* an unnamed file */
 int sys_link_proc(int fd, int dirfd, const char *name); /* the same by way of /proc */

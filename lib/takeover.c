@@ -20,26 +20,47 @@
  * Who may remove names in the directory by hand is not stopped by any of this, nor
  * is, in a sticky directory, the owner of a stale file that root replaces.
  *
- * The candidate is kernel-locked all the time, which is what says that its maker
- * is at work.  One at PATH.takeover without that lock is a leftover of a crash.
- * It is removed by whoever gets its lock, and while having it: so two that
- * clear a leftover do not remove the next one's candidate instead.  Only who
- * holds the lock on an inode may remove that name, root included.
+ * The maker of a candidate locks byte 0 of it before anybody can take it for a stale
+ * one, and keeps that lock.  A candidate at PATH.takeover is stale, left behind by a
+ * crash, if its maker is dead:
+ * - either nobody has the lock on byte 0, which ends with the maker's last descriptor,
+ * - or the process that its record names is dead.  Then a leaked descriptor keeps the
+ *   lock, as a process has that was made by clone(2).  The record must be comparable
+ *   here: the content is written before it, and the PID of a living maker in another PID
+ *   namespace is nobody's here.  On network and FUSE file systems the lock alone counts,
+ *   since a rename that a dead process has asked for may still arrive.
  *
- * Until the last moment nobody else may open the candidate (0600): who can read
- * a file can lock it for reading, and would keep us from clearing a leftover.
- * For the same reason the stale file itself is of no use as the mutex.
+ * Two that clear a stale candidate must not remove the next one's instead.  With
+ * the lock on byte 0 alone they would, since by the second rule it cannot be had.
+ * Therefore everybody who clears one first locks byte 1 of it, which its maker never
+ * does, then checks that the name still leads to this inode, and unlinks it while
+ * holding that lock.  It is unlocked before the descriptor is closed, so that a leaked
+ * descriptor of one that cleared blocks nobody.
+ *
+ * Until the candidate is at PATH only its owner may open it (0600): whoever can read a
+ * file can lock any byte of it for reading, and would keep others from clearing it for
+ * as long as it likes.  It gets its own mode after the rename.  A taker that dies
+ * between these two leaves a stale PATH that only its owner and root can read, and for
+ * others is busy.  (A group that may write the lock file can read and clear the
+ * candidate, too: it could as well lock PATH.)  For the same reason the stale file at
+ * PATH is of no use as the mutex.
+ *
+ * Removed is only what is ours: a regular file with a record of ours, an empty one, or
+ * one with nothing but a PID, of an owner whose files we may touch (object.c).
  */
 #include <config.h>
 
 #include "takeover.h"
 
+#include "filesystem.h"
 #include "handle.h"
+#include "object.h"
 #include "process.h"
 #include "sys.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <string.h>
 
 #define MODE_AT_WORK       0600
 #define MODE_AT_WORK_GROUP 0660 /* where the group may write the lock file as well */
@@ -48,83 +69,118 @@
 #define CLAIM_TRIES    200
 #define CLAIM_PAUSE_MS 5
 
-static int lock_and_unlink(int fd, int dirfd, const char *name)
+/* The byte that is locked by whoever clears a stale candidate. */
+#define CLEARING_BYTE 1
+
+/* The longest content of a candidate without a record: a PID, a newline, and two spare. */
+#define CONTENT_MAX 10
+
+/* What is open at PATH.takeover. */
+struct found {
+	struct object object;
+	struct owner self;
+	struct record record; /* if it has one that is of this file, */
+	bool has_record;      /* and so names its maker */
+};
+
+/* Is it a file that we leave there?  0 or 1. */
+static int is_candidate(struct found *found)
 {
-	struct stat st;
-	int r = sys_fstat(fd, &st);
+	char content[CONTENT_MAX + 1];
+	int fd = found->object.fd, r = pidfile_read_record(fd, &found->record);
 
 	if (r < 0)
 		return r;
-	if (!S_ISREG(st.st_mode))
-		return -EAGAIN;
-	r = sys_write_lock(fd);
+	found->has_record =
+		r == 1 && pidfile_is_of_record(fd, found->object.st.st_ino, &found->record);
+	if (found->has_record)
+		return 1;
+	r = sys_pread(fd, content, sizeof(content));
+	if (r <= 0)
+		return r == 0 ? 1 : r;
+	return r <= CONTENT_MAX && !memchr(content, '\n', (size_t)r - 1) &&
+	       record_parse_content(content, (size_t)r) != 0;
+}
+
+/* Another has byte 0: is that a leaked descriptor of a maker that is dead? */
+static bool is_maker_dead(const struct found *found)
+{
+	/* a lock that is held here is of this boot */
+	return found->has_record && !filesystem_is_network(found->object.fd) &&
+	       owner_state(&found->record.owner, &found->self) == OWNER_DEAD;
+}
+
+/* With the clearing byte locked. */
+static int unlink_stale(struct found *found, int dirfd, const char *name)
+{
+	const struct stat *st = &found->object.st;
+	int r = is_candidate(found);
+
+	if (r < 1)
+		return r < 0 ? r : -EEXIST;
+	r = sys_write_lock(found->object.fd);
+	if (r == -EAGAIN)
+		r = is_maker_dead(found) ? 0 : LOCKFILE_PID_ERR_BUSY;
+	if (r == 0)
+		r = path_leads_to(dirfd, name, st->st_dev, st->st_ino);
+	return r == 1 ? sys_unlinkat(dirfd, name, 0) : r;
+}
+
+static int clear_open(struct found *found, int dirfd, const char *name)
+{
+	int fd = found->object.fd, r = sys_lock_byte(fd, F_WRLCK, CLEARING_BYTE);
+
 	if (r < 0)
 		return r == -EAGAIN ? LOCKFILE_PID_ERR_BUSY : r;
-	r = path_leads_to(dirfd, name, st.st_dev, st.st_ino);
-	if (r == 1)
-		r = sys_unlinkat(dirfd, name, 0);
+	r = unlink_stale(found, dirfd, name);
+	sys_unlock_bytes(fd);
 	return r;
 }
 
-static int clear_regular(int dirfd, const char *name)
+/* A stranger's, in a sticky directory: not to be touched, but its maker may be at work. */
+static int refuse(const struct found *found)
 {
-	int fd = sys_openat(dirfd, name, O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY, 0), r;
+	int r = sys_is_write_locked(found->object.fd);
 
-	/* not for us to open, its maker may be at work; unless we have no business here */
-	if (fd == -EACCES && sys_may_write(dirfd))
+	return r < 0 ? r : r ? LOCKFILE_PID_ERR_BUSY : -EPERM;
+}
+
+static int clear_found(struct found *found, int dirfd, const char *name, uid_t self)
+{
+	int trusted, r;
+
+	if (!S_ISREG(found->object.st.st_mode))
+		return -EEXIST;
+	r = trusted = object_is_trusted(found->object.st.st_uid, dirfd, self);
+	if (r >= 0)
+		r = object_open(&found->object, dirfd, name, O_RDWR);
+	/* its maker may be at work, for all that we can see; unless we may not contend here */
+	if (r == -ETXTBSY || (r == -EACCES && sys_may_write(dirfd)))
 		return LOCKFILE_PID_ERR_BUSY;
-	if (fd < 0)
-		return fd;
-	r = lock_and_unlink(fd, dirfd, name);
-	sys_close(fd);
-	return r;
-}
-
-/*
- * What cannot be locked, a symbolic link say, has no maker at work.  Still two
- * that remove it must not run into each other: the second would remove what
- * took its place.  They take turns by a lock on the directory.
- */
-static int clear_other(int dirfd, const char *name)
-{
-	struct stat st;
-	int fd = sys_openat(dirfd, ".", O_RDONLY | O_DIRECTORY, 0), r;
-
-	if (fd < 0)
-		return fd;
-	r = sys_flock(fd);
-	if (r == 0)
-		r = sys_fstatat(dirfd, name, &st);
-	else if (r == -EWOULDBLOCK)
-		r = LOCKFILE_PID_ERR_BUSY;
-	if (r == 0 && !S_ISREG(st.st_mode))
-		r = sys_unlinkat(dirfd, name, S_ISDIR(st.st_mode) ? AT_REMOVEDIR : 0);
-	sys_close(fd);
-	return r;
+	if (r < 0)
+		return r;
+	return trusted ? clear_open(found, dirfd, name) : refuse(found);
 }
 
 /* PATH.takeover exists.  -EAGAIN: now it does not, or is another. */
-static int clear_leftover(int dirfd, const char *name)
+static int clear_stale(int dirfd, const char *name, const struct pidfile *candidate)
 {
-	/* no fork may take a lock along */
-	uint64_t pass = gate_enter();
-	struct stat st;
-	int r;
+	uid_t self = pidfile_exists(candidate) ? candidate->owner : sys_geteuid();
+	struct found found = { .object = OBJECT_NONE };
+	int r = process_self(&found.self);
+	uint64_t pass;
 
-	r = sys_fstatat(dirfd, name, &st);
+	if (r < 0)
+		return r;
+	/* no fork may take a lock along */
+	pass = gate_enter();
+	r = object_find(&found.object, dirfd, name);
 	if (r == 0)
-		r = S_ISREG(st.st_mode) ? clear_regular(dirfd, name) : clear_other(dirfd, name);
+		r = clear_found(&found, dirfd, name, self);
+	object_close(&found.object);
 	gate_leave(pass);
-	switch (r) {
-	case 0:
-	case -ENOENT:
-	case -ESTALE: /* another host has removed it, */
-	case -ELOOP:  /* or it became a link, */
-	case -ENXIO:  /* a socket, */
-	case -EISDIR: /* a directory */
-		return -EAGAIN;
-	}
-	return r;
+	/* it is gone; or another host has removed it */
+	return r == 0 || is_removed(r) ? -EAGAIN : r;
 }
 
 /* Without O_TMPFILE, or without a way to name such a file here, it has the name at once. */
@@ -144,9 +200,12 @@ static int claim_by_link(const struct lockfile_pid *lock, struct pidfile *candid
 		r = pidfile_make_unnamed(candidate, dirfd, ".", lock->mode, lock->inheritable);
 	if (r == 0)
 		r = pidfile_set_mode(candidate, MODE_AT_WORK);
+	/* that may be refused; one that has the name from the start is made with that mode */
+	if (r == 0 && candidate->mode_now != MODE_AT_WORK)
+		r = -EOPNOTSUPP;
 	if (r == 0)
 		r = pidfile_link(candidate, dirfd, lock->path.takeover);
-	if (r == 0 || r == -EEXIST || !is_old)
+	if (r == 0 || r == -EEXIST || r == -EOPNOTSUPP || !is_old || !pidfile_exists(candidate))
 		return r;
 	pidfile_drop(candidate); /* see create() */
 	return claim_by_link(lock, candidate, dirfd);
@@ -159,7 +218,7 @@ int takeover_claim(const struct lockfile_pid *lock, struct pidfile *candidate, i
 	if (r == -EOPNOTSUPP)
 		r = claim_by_name(lock, candidate, dirfd);
 	if (r == -EEXIST)
-		return clear_leftover(dirfd, lock->path.takeover);
+		return clear_stale(dirfd, lock->path.takeover, candidate);
 	if (r == 0 && candidate->mode & 020) {
 		r = pidfile_set_mode(candidate, MODE_AT_WORK_GROUP);
 		if (r < 0)
@@ -194,7 +253,8 @@ static int arrived(const struct lockfile_pid *lock, const struct pidfile *candid
 	/* after a success no error of looking counts: it would leave the file behind */
 	if (at == 1 || (at < 0 && r == 0))
 		return 0;
-	if (r < 0 && r != -EEXIST && r != -ENOENT)
+	/* ETXTBSY: another host or a swap file uses it for a moment */
+	if (r < 0 && r != -EEXIST && r != -ENOENT && r != -ETXTBSY)
 		return r;
 	return at < 0 ? at : -EAGAIN;
 }
@@ -263,38 +323,48 @@ static int publish_by_placeholder(const struct lockfile_pid *lock, const struct 
 	return r;
 }
 
+/*
+ * It is the lock file from now on, and may be read.  If that fails the lock is held all
+ * the same, by a file that only its owner can read.
+ */
+static void open_to_others(struct pidfile *file)
+{
+	(void)!pidfile_set_mode(file, file->mode);
+}
+
 int takeover_publish(const struct lockfile_pid *lock, struct pidfile *candidate, int dirfd)
 {
-	int r = pidfile_set_mode(candidate, candidate->mode);
+	int r = sys_rename_noreplace(dirfd, lock->path.takeover, lock->path.name);
 
-	if (r < 0)
-		return r;
-	r = sys_rename_noreplace(dirfd, lock->path.takeover, lock->path.name);
 	if (r == -EINVAL || r == -ENOSYS || r == -EPERM || r == -EOPNOTSUPP)
-		return publish_by_placeholder(lock, candidate, dirfd);
-	return arrived(lock, candidate, dirfd, r);
+		r = publish_by_placeholder(lock, candidate, dirfd);
+	else
+		r = arrived(lock, candidate, dirfd, r);
+	if (r == 0)
+		open_to_others(candidate);
+	return r;
 }
 
 int takeover_replace(const struct lockfile_pid *lock, struct pidfile *candidate, int dirfd,
                      const struct judged *judged)
 {
-	int r = verdict_remove_target(judged, dirfd, &lock->path);
+	int r = object_is_trusted(judged->owner, dirfd, candidate->owner);
 
-	if (r == 0)
-		r = pidfile_set_mode(candidate, candidate->mode);
-	if (r < 0)
-		return r;
+	if (r < 1)
+		return r < 0 ? r : -EPERM;
 	r = verdict_holds(judged, dirfd, &lock->path);
 	if (r < 1)
 		return r < 0 ? r : -EAGAIN;
-	return rename_over(lock, candidate, dirfd);
+	return takeover_exchange(lock, candidate, dirfd);
 }
 
 int takeover_exchange(const struct lockfile_pid *lock, struct pidfile *candidate, int dirfd)
 {
-	int r = pidfile_set_mode(candidate, candidate->mode);
+	int r = rename_over(lock, candidate, dirfd);
 
-	return r < 0 ? r : rename_over(lock, candidate, dirfd);
+	if (r == 0)
+		open_to_others(candidate);
+	return r;
 }
 
 void takeover_withdraw(const struct lockfile_pid *lock, struct pidfile *candidate, int dirfd)

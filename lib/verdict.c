@@ -4,20 +4,24 @@
  *
  *	kernel	attribute		recorded process	verdict
  *	lock
- *	-	- (over 4 KiB)		-			alien
- *	-	- (over 64 bytes)	no valid PID		alien
- *	held	ours, not inheritable,	dead or a zombie	stale: a stray copy of
- *		its PID means here				the descriptor is left
+ *	-	none (over 4 KiB)	-			alien
+ *	-	none (over 64 bytes)	no valid PID		alien
+ *	held	ours, not inheritable,	dead or a zombie, or	stale: a leaked copy of
+ *		its PID means here	its PID was reused	the descriptor is left
  *		what it says
  *	held	any			any			busy
+ *	none	of another file		any			stale: a copy, which
+ *								nobody holds
  *	none	ours			a handle of this one	busy
  *	none	ours, of this boot,	any			stale
- *		let go of
+ *		abandoned
+ *	none	ours, comparable	this very one, and the	busy: another copy of the
+ *				same program image		library has it
  *	none	ours, comparable	this very one		stale: our former image,
  *								before exec
  *	none	ours, comparable	alive and the same	busy: its descriptor was
- *								closed underneath
- *	none	ours, comparable	dead, or PID re-used	stale
+ *								closed externally
+ *	none	ours, comparable	dead, or PID reused	stale
  *	none	ours, of this boot	-			stale
  *	none	ours, another boot	-			stale; busy on a network
  *								without cluster locks
@@ -28,18 +32,21 @@
  *	none	none			no valid PID		damaged; busy while empty
  *								and fresh
  *
- * The attribute counts only beside the very content that we write.  A kernel
- * lock is one for writing: who may read a file may lock it for reading, and
- * holds nothing by that.  An inheritable lock is held by whoever has a copy of the
- * descriptor, until that one adopts it.  "On a network" is a file system whose
- * users may be on another machine, where the lack of a lock proves nothing unless
- * the caller says that its kernel locks are those of all hosts.
+ * The attribute counts only if it names this file, and beside content that begins with
+ * what we write; more may have been written to the file by mistake.  A kernel lock is
+ * one for writing: whoever may read a file may lock it for reading, and holds nothing
+ * by that.  It is of this boot, so that the PID in a locked file can be compared even
+ * if its maker, or we, were shown no boot ID or another one.  An inheritable lock is
+ * held by whoever has a copy of the descriptor, until that process adopts it.  "On a
+ * network" is a file system whose users may be on another machine, where the lack of a
+ * lock proves nothing unless the caller says that its kernel locks are those of all.
  */
 #include <config.h>
 
 #include "verdict.h"
 
 #include "filesystem.h"
+#include "object.h"
 #include "pidfile.h"
 #include "process.h"
 #include "record.h"
@@ -59,46 +66,77 @@
 
 /* What a file says. */
 struct statement {
-	pid_t pid; /* 0: no valid one */
-	size_t length;
-	bool ours;
+	pid_t pid;            /* 0: no valid one */
+	size_t length;        /* of the content, of which not all may have been read */
+	bool ours;            /* it has a record of ours, which counts */
+	bool copied;          /* it has one that was written to another file */
+	bool this_boot;       /* the record is of this boot */
 	struct record record; /* if ours */
 	struct owner self;    /* who reads it */
 };
 
-static bool is_our_content(const char *content, size_t length, pid_t pid)
+/* Does the content begin as the file of this process does?  More may have been written to it. */
+static bool begins_as_ours(const char *content, size_t length, pid_t pid)
 {
 	char expected[RECORD_CONTENT_SIZE];
 	size_t expected_length = record_format_content(pid, expected);
 
-	return length == expected_length && memcmp(content, expected, length) == 0;
+	return length >= expected_length && memcmp(content, expected, expected_length) == 0;
 }
 
-static int read_statement(int fd, struct statement *ret)
+/*
+ * Does the record count?  Not in a file that another program has written its own PID to,
+ * or that a holder has emptied.
+ */
+static bool is_content_of(const struct statement *says, const char *content, pid_t recorded)
+{
+	if (says->pid == 0)
+		return says->length > RECORD_DAMAGED_MAX;
+	return says->pid == recorded && begins_as_ours(content, says->length, recorded);
+}
+
+static int read_record(int fd, const struct stat *st, const char *content, struct statement *ret)
+{
+	struct record *record = &ret->record;
+	int r = pidfile_read_record(fd, record);
+
+	if (r <= 0 || (content && !is_content_of(ret, content, record->owner.pid)))
+		return r < 0 ? r : 0;
+	ret->ours = pidfile_is_of_record(fd, st->st_ino, record);
+	ret->copied = !ret->ours;
+	ret->pid = ret->ours ? record->owner.pid : 0;
+	return 0;
+}
+
+/*
+ * Not to be read is the file of a stranger whose write(2) may keep us waiting (object.c);
+ * of that the attribute alone tells.
+ */
+static int read_statement(int fd, const struct stat *st, bool may_read, struct statement *ret)
 {
 	char content[RECORD_FILE_MAX + 1];
-	int r = sys_pread(fd, content, sizeof(content));
+	int r;
 
-	if (r < 0)
-		return r;
-	ret->length = (size_t)r;
+	*ret = (struct statement){ .pid = 0 };
 	r = process_self(&ret->self);
 	if (r < 0)
 		return r;
+	if (!may_read)
+		return read_record(fd, st, NULL, ret);
+	r = sys_pread(fd, content, sizeof(content));
+	if (r < 0)
+		return r;
+	ret->length = (size_t)r;
 	ret->pid = record_parse_content(content, ret->length);
-	ret->ours = false;
-	if (ret->pid == 0 || !is_our_content(content, ret->length, ret->pid))
+	if (ret->pid == 0 && ret->length <= RECORD_DAMAGED_MAX)
 		return 0;
-	r = pidfile_read_record(fd, &ret->record);
-	if (r == 1)
-		ret->ours = ret->record.owner.pid == ret->pid;
-	return r < 0 ? r : 0;
+	return read_record(fd, st, content, ret);
 }
 
 static int judge_locked(const struct statement *says)
 {
-	if (says->ours && !says->record.inheritable &&
-	    owner_same_pids(&says->record.owner, &says->self) && !owner_pid_alive(says->pid))
+	if (says->ours && !says->record.inheritable && says->this_boot &&
+	    owner_state(&says->record.owner, &says->self) == OWNER_DEAD)
 		return VERDICT_STALE;
 	return VERDICT_BUSY;
 }
@@ -115,14 +153,22 @@ static int judge_ours(const struct judge *judge, int fd, const struct statement 
 
 	if (pidfile_find_nonce(says->record.nonce))
 		return VERDICT_BUSY;
-	if (!owner_same_boot(owner, &says->self))
+	if (!says->this_boot)
 		return judge_gone(judge, fd);
 	if (says->record.let_go)
 		return VERDICT_STALE;
 	if (owner_state(owner, &says->self) != OWNER_ALIVE)
 		return VERDICT_STALE;
-	/* no handle of ours has it: made before exec */
-	return owner->pid == says->self.pid ? VERDICT_STALE : VERDICT_BUSY;
+	if (owner->pid != says->self.pid)
+		return VERDICT_BUSY;
+	/*
+	 * This process made it, and no handle of this copy of the library has it: either
+	 * another copy of the library in this process has, or our former image made it, or
+	 * the handle that asks has just closed it.
+	 */
+	if (owner_same_image(owner, &says->self) && says->record.nonce != judge->nonce)
+		return VERDICT_BUSY;
+	return VERDICT_STALE;
 }
 
 static int judge_foreign(const struct judge *judge, int fd, const struct stat *st,
@@ -171,20 +217,48 @@ static bool is_fresh(const struct stat *st, struct patience *patience)
 	return now - patience->since_ns < EMPTY_NS;
 }
 
-static int judge_open(const struct judge *judge, struct judged *judged, int fd,
-                      const struct stat *st)
+/* May the content be read, without waiting for as long as a stranger likes? */
+static int may_read(const struct object *object, int dirfd)
+{
+	int r = object_is_trusted(object->st.st_uid, dirfd, sys_geteuid());
+
+	return r == 0 ? filesystem_reads_at_once(object->fd) : r;
+}
+
+/* Of a regular file, by what it says. */
+static int judge_statement(const struct judge *judge, const struct object *object,
+                           const struct statement *says)
+{
+	if (says->ours)
+		return judge_ours(judge, object->fd, says);
+	if (says->copied)
+		return VERDICT_STALE;
+	if (says->pid != 0)
+		return judge_foreign(judge, object->fd, &object->st, says);
+	return says->length == 0 && is_fresh(&object->st, judge->patience) ? VERDICT_BUSY :
+	                                                                     VERDICT_DAMAGED;
+}
+
+static int judge_open(const struct judge *judge, struct judged *judged, int dirfd,
+                      const struct object *object)
 {
 	struct statement says;
-	int locked = sys_is_write_locked(fd), r;
+	int fd = object->fd, locked, readable, r;
 
-	if (locked < 0)
-		return locked;
-	r = read_statement(fd, &says);
+	locked = r = sys_is_write_locked(fd);
+	if (r >= 0)
+		readable = r = may_read(object, dirfd);
+	if (r >= 0)
+		r = read_statement(fd, &object->st, readable, &says);
 	if (r < 0)
-		return locked ? VERDICT_BUSY : r;
-	if (says.length > (says.pid ? RECORD_FILE_MAX : RECORD_DAMAGED_MAX))
+		return locked == 1 ? VERDICT_BUSY : r;
+	/* no kernel lock outlives its kernel, whatever boot ID its maker was shown */
+	says.this_boot = says.ours && (owner_same_boot(&says.record.owner, &says.self) ||
+	                               (locked && !filesystem_is_network(fd)));
+	if (!says.ours && !says.copied &&
+	    says.length > (says.pid ? RECORD_FILE_MAX : RECORD_DAMAGED_MAX))
 		return VERDICT_ALIEN;
-	if (!says.ours || owner_same_pids(&says.record.owner, &says.self) ||
+	if (!says.ours || (says.this_boot && owner_same_pids(&says.record.owner, &says.self)) ||
 	    pidfile_find_nonce(says.record.nonce))
 		judged->pid = says.pid;
 	judged->ours = says.ours;
@@ -192,139 +266,38 @@ static int judge_open(const struct judge *judge, struct judged *judged, int fd,
 	judged->inheritable = says.ours && says.record.inheritable;
 	if (locked)
 		return judge_locked(&says);
-	if (says.ours)
-		return judge_ours(judge, fd, &says);
-	if (says.pid != 0)
-		return judge_foreign(judge, fd, st, &says);
-	return says.length == 0 && is_fresh(st, judge->patience) ? VERDICT_BUSY : VERDICT_DAMAGED;
+	if (!readable && !says.ours && !says.copied)
+		return VERDICT_BUSY;
+	return judge_statement(judge, object, &says);
 }
 
-/*
- * Opens a regular file that was found at the name.  -EAGAIN: it is something
- * else by now; -EACCES: it is not for us to read.
- */
-static int open_regular(int dirfd, const char *name, struct stat *ret)
+static int judge_regular(const struct judge *judge, struct judged *judged, int dirfd,
+                         struct object *object)
 {
-	int fd = sys_openat(dirfd, name, PATH_OPEN_TO_READ, 0), r;
+	int r = object_open(object, dirfd, judge->path->name, O_RDONLY);
 
-	switch (fd) {
-	case -EPERM:
-	case -EWOULDBLOCK: /* somebody has a lease on it */
-		return -EACCES;
-	case -ELOOP:
-	case -ENXIO:
-		return -EAGAIN;
-	}
-	if (fd < 0)
-		return fd;
-	r = sys_fstat(fd, ret);
-	if (r == 0 && !S_ISREG(ret->st_mode))
-		r = -EAGAIN;
 	if (r < 0)
-		sys_close(fd);
-	return r < 0 ? r : fd;
-}
-
-static int judge_regular(const struct judge *judge, struct judged *judged, int dirfd)
-{
-	struct stat st;
-	int fd = open_regular(dirfd, judge->path->name, &st);
-
-	if (fd < 0)
-		return fd == -EACCES ? VERDICT_BUSY : fd;
-	judged->fd = fd;
-	judged->dev = st.st_dev;
-	judged->ino = st.st_ino;
-	judged->owner = st.st_uid;
-	judged->changed = st.st_ctim;
-	return judge_open(judge, judged, fd, &st);
-}
-
-/*
- * Another implementation makes PATH a link to PATH-DIGITS in the same
- * directory, plain or with the directory part that it was given.
- */
-static const char *target_name(const struct path *path, const char *target)
-{
-	size_t length = strlen(path->name), given = strlen(path->given) - length;
-	size_t dir = strlen(path->dir);
-	const char *digits;
-
-	if (given > 0 && strncmp(target, path->given, given) == 0)
-		target += given;
-	else if (strncmp(target, path->dir, dir) == 0)
-		target += dir;
-	if (strncmp(target, path->name, length) != 0 || target[length] != '-')
-		return NULL;
-	digits = target + length + 1;
-	return *digits && digits[strspn(digits, "0123456789")] == '\0' ? target : NULL;
-}
-
-static int open_link(struct judged *judged, int dirfd, const struct path *path, struct stat *ret)
-{
-	char target[PATH_MAX];
-	const char *name;
-	int r;
-
-	judged->fd = sys_openat(dirfd, path->name, O_PATH | O_NOFOLLOW, 0);
-	if (judged->fd < 0)
-		return judged->fd;
-	r = sys_fstat(judged->fd, ret);
-	if (r < 0)
-		return r;
-	if (!S_ISLNK(ret->st_mode))
-		return -EAGAIN;
-	judged->dev = ret->st_dev;
-	judged->ino = ret->st_ino;
-	r = sys_readlinkat(judged->fd, "", target, sizeof(target));
-	if (r < 0 || (size_t)r == sizeof(target))
-		return r < 0 ? r : VERDICT_ALIEN;
-	target[r] = '\0';
-	name = target_name(path, target);
-	if (!name || strlen(name) > NAME_MAX)
-		return VERDICT_ALIEN;
-	strcpy(judged->target, name);
-	return 0;
-}
-
-static int judge_link(const struct judge *judge, struct judged *judged, int dirfd)
-{
-	struct stat link, st;
-	struct record record;
-	int r = open_link(judged, dirfd, judge->path, &link);
-
-	if (r != 0)
-		return r;
-	r = sys_fstatat(dirfd, judged->target, &st);
-	if (r < 0)
-		return r == -ENOENT ? VERDICT_STALE : r;
-	if (!S_ISREG(st.st_mode) || st.st_uid != link.st_uid)
-		return VERDICT_ALIEN;
-	r = open_regular(dirfd, judged->target, &st);
-	if (r < 0)
-		return r == -EACCES ? VERDICT_BUSY : r;
-	judged->target_fd = r;
-	judged->target_dev = st.st_dev;
-	judged->target_ino = st.st_ino;
-	/* a lock file of ours is its own lock, with a right to replace of its own */
-	if (st.st_uid != link.st_uid || pidfile_read_record(r, &record) == 1)
-		return VERDICT_ALIEN;
-	return judge_open(judge, judged, judged->target_fd, &st);
+		return r == -EACCES || r == -EPERM ? VERDICT_BUSY : r;
+	judged->dev = object->st.st_dev;
+	judged->ino = object->st.st_ino;
+	judged->owner = object->st.st_uid;
+	judged->changed = object->st.st_ctim;
+	return judge_open(judge, judged, dirfd, object);
 }
 
 static int judge_once(const struct judge *judge, struct judged *judged, int dirfd)
 {
-	struct stat st;
-	int r = sys_fstatat(dirfd, judge->path->name, &st);
+	struct object object;
+	int r = object_find(&object, dirfd, judge->path->name);
 
 	if (r < 0)
 		return r == -ENOENT ? VERDICT_FREE : r;
-	if (S_ISLNK(st.st_mode))
-		return judge_link(judge, judged, dirfd);
-	/* never opened: that may wake a FIFO's writer or move a tape */
-	if (!S_ISREG(st.st_mode))
-		return VERDICT_ALIEN;
-	return judge_regular(judge, judged, dirfd);
+	if (S_ISREG(object.st.st_mode))
+		r = judge_regular(judge, judged, dirfd, &object);
+	else
+		r = VERDICT_ALIEN;
+	judged->fd = object.fd;
+	return r;
 }
 
 int verdict_judge(struct judged *ret, int dirfd, const struct judge *judge)
@@ -332,7 +305,7 @@ int verdict_judge(struct judged *ret, int dirfd, const struct judge *judge)
 	int r = -EAGAIN;
 
 	for (int look = 0; r == -EAGAIN && look < LOOKS; look++) {
-		*ret = (struct judged){ .fd = -1, .target_fd = -1 };
+		*ret = (struct judged){ .fd = -1 };
 		r = judge_once(judge, ret, dirfd);
 		/* it vanished while it was judged */
 		if (is_removed(r))
@@ -347,26 +320,10 @@ void verdict_release(struct judged *judged)
 {
 	if (judged->fd >= 0)
 		sys_close(judged->fd);
-	if (judged->target_fd >= 0)
-		sys_close(judged->target_fd);
-	judged->fd = judged->target_fd = -1;
+	judged->fd = -1;
 }
 
 int verdict_holds(const struct judged *judged, int dirfd, const struct path *path)
 {
 	return path_leads_to(dirfd, path->name, judged->dev, judged->ino);
-}
-
-int verdict_remove_target(const struct judged *judged, int dirfd, const struct path *path)
-{
-	int r;
-
-	if (judged->target_fd < 0)
-		return 0;
-	r = verdict_holds(judged, dirfd, path);
-	if (r == 1)
-		r = path_leads_to(dirfd, judged->target, judged->target_dev, judged->target_ino);
-	if (r == 1)
-		r = sys_unlinkat(dirfd, judged->target, 0);
-	return r == -ENOENT ? 0 : r;
 }

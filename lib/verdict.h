@@ -29,12 +29,6 @@ struct judged {
 	bool ours;               /* made by this library */
 	bool locked;             /* by the kernel */
 	bool inheritable;        /* a child may adopt it, and has it if the process ends */
-
-	/* the file that a symbolic link of the other implementation leads to; or "" */
-	char target[NAME_MAX + 1];
-	int target_fd;
-	dev_t target_dev;
-	ino_t target_ino;
 };
 
 /* How long an empty file has been there, as far as we know. */
@@ -49,6 +43,7 @@ struct patience {
 struct judge {
 	const struct path *path;
 	struct patience *patience; /* may be NULL */
+	uint64_t nonce;            /* of the last file of the handle that asks; 0: none */
 	bool cluster_locks; /* the kernel locks on network file systems are those of all hosts */
 };
 
@@ -61,12 +56,5 @@ void verdict_release(struct judged *judged);
 
 /* Does the path still lead to what was judged?  0 or 1. */
 int verdict_holds(const struct judged *judged, int dirfd, const struct path *path);
-
-/*
- * Removes the file that the judged link leads to, if it is a link and there is
- * one.  The link itself must not go first: a crash would leave the file behind
- * for good.
- */
-int verdict_remove_target(const struct judged *judged, int dirfd, const struct path *path);
 
 #endif

@@ -13,6 +13,7 @@ static unsigned long place_of(int which)
 	place = place << 1 | p->has_lock;
 	place = place << 1 | p->is_open;
 	place = place << 1 | p->has_right;
+	place = place << 1 | p->has_byte_1;
 	place = place << 1 | p->by_name;
 	place = place << 2 | p->purpose;
 #ifdef LIVES
@@ -65,4 +66,8 @@ static void number_inodes(void)
 	move_inodes(renamed.record, INODES);
 	move_inodes(renamed.opened, INODES);
 	move_inodes(renamed.locked, INODES);
+	move_inodes(renamed.clearing, INODES);
+#ifdef LEAKING
+	move_inodes(renamed.leaked, INODES);
+#endif
 }

@@ -38,6 +38,8 @@
  *	CLOSING		a holder's descriptor may be closed underneath
  *	STRANGER	the last process is in a PID namespace of its own
  *
+ *	LEAKING		who dies may leave a copy of all its descriptors behind, as a process
+ *			made by clone(2) has: one such process at a time, until it ends
  *	LIVES=n		so many lives each (forked children apart), from a stale PATH and a leftover
  *
  * What leaves out a guard (then a check must fail):
@@ -46,9 +48,13 @@
  *	JUDGED_NOT_KEPT_OPEN	close the judged file before PATH is compared
  *	LINK_OVER		publish with a rename that replaces
  *	TAKEOVER_WITHOUT_EXCL	claim the right over another's
- *	LEFTOVER_WITHOUT_LOCK	clear a leftover without its lock
+ *	LEFTOVER_WITHOUT_LOCK	clear a leftover whether its maker lives or not
  *	LEFTOVER_NO_NAME_CHECK	and not compare its name
  *	CLOSE_BEFORE_UNLINK_OF_LEFTOVER
+ *	CLEARING_WITHOUT_BYTE_1	clear it by either rule, without the lock of those who clear
+ *	CLEARING_BY_BYTE_0	know no dead maker by its record: a leaked copy blocks
+ *	CLEARING_BY_ANY_RECORD	nor compare whether the record means anything here
+ *	BYTE_1_LEFT_LOCKED	close what was not cleared without unlocking it first
  *	NO_NAME_CHECK		use a named candidate though the name is gone
  *	PLACEHOLDER_WITHOUT_EXCL
  *	CLOSE_BEFORE_UNLINK	release: close first
@@ -64,13 +70,18 @@
  * Bounded: the processes, and their lives with LIVES only; a holder has at most one
  * lock, and one handle; a child does not fork before it adopts.  Not modelled: the
  * line of waiters (queue.pml; locking does not depend on it), names changed by hand,
- * other users, foreign lock files, read locks, stray copies of descriptors, failing
- * calls, networks.
+ * other users, foreign lock files, read locks, failing calls, networks.  A newcomer does
+ * not come while a leaked copy of one that was killed while it cleared has its lock: that
+ * blocks others until it ends.
  */
 #ifndef PROCESSES
 #define PROCESSES 2
 #endif
+#ifdef LEAKING
+#define INODES	  (3 * PROCESSES + 5)
+#else
 #define INODES	  (3 * PROCESSES + 2)
+#endif
 #define ROUNDS	  4
 #define NONE	  0
 
@@ -98,7 +109,22 @@ byte path = 1, takeover = 2;	/* a stale file and a leftover */
 byte path, takeover;
 #endif
 byte opened[INODES + 1];	/* how many descriptors of it there are, */
-byte locked[INODES + 1];	/* and copies of the one with its kernel lock */
+byte locked[INODES + 1];	/* and copies of the one with its kernel lock, on byte 0 */
+bool clearing[INODES + 1];	/* byte 1 is locked, by one who clears it */
+#ifdef LEAKING
+#define BYTE_0	  1
+#define BYTE_1	  2
+byte leaked[INODES + 1];	/* what the leaked copy of a descriptor has locked */
+bool has_leaked;
+bool has_leaked_byte_1;		/* and its process was killed while it cleared */
+#ifdef STRANGER
+#define nobody_is_blocked (!has_leaked)	/* by a copy of a process that means nothing here */
+#else
+#define nobody_is_blocked (!has_leaked_byte_1)
+#endif
+#else
+#define nobody_is_blocked true
+#endif
 byte record[INODES + 1] = DEAD;
 byte alive_mask;
 #ifdef INHERITABLE
@@ -191,11 +217,16 @@ inline drop_candidate()
 inline drop_other()
 {
 	if
-	:: is_open -> opened[other]--; locked[other] = locked[other] - other_locked; forget(other)
+	:: is_open ->
+		opened[other]--;
+		locked[other] = locked[other] - other_locked;
+		clearing[other] = clearing[other] && !has_byte_1;
+		forget(other)
 	:: else
 	fi;
 	is_open = false;
 	other_locked = 0;
+	has_byte_1 = false;
 	other = NONE
 }
 
@@ -290,6 +321,55 @@ inline die()
 	alive_mask = alive_mask & ~my_bit
 }
 
+#ifdef LEAKING
+inline leak_one(what, locks)
+{
+	leaked[what] = leaked[what] | locks;
+	opened[what]++;
+	locked[what] = locked[what] + (locks & BYTE_0)
+}
+
+/* At its death: one copy of each of its descriptors lives on, with their locks. */
+inline leak()
+{
+	has_leaked = true;
+	if
+	:: candidate != NONE && has_lock -> leak_one(candidate, BYTE_0)
+	:: else
+	fi;
+	if
+	:: has_file -> leak_one(file, BYTE_0)
+	:: else
+	fi;
+	if
+	:: is_open && has_byte_1 ->
+		leak_one(other, (BYTE_1 | other_locked));
+		has_leaked_byte_1 = true;
+		has_byte_1 = false	/* it stays locked */
+	:: else
+	fi
+}
+
+inline end_leaks()
+{
+	i = 1;
+	do
+	:: i <= INODES && leaked[i] != 0 ->
+		opened[i]--;
+		locked[i] = locked[i] - (leaked[i] & BYTE_0);
+		clearing[i] = clearing[i] && !(leaked[i] & BYTE_1);
+		leaked[i] = 0;
+		forget(i);
+		i++
+	:: i <= INODES && leaked[i] == 0 -> i++
+	:: else -> break
+	od;
+	i = NONE;
+	has_leaked = false;
+	has_leaked_byte_1 = false
+}
+#endif
+
 #ifdef INHERITABLE
 #define stale_if_locked false
 #else
@@ -299,8 +379,22 @@ inline die()
 			 record[other] == me || !is_comparable(record[other]))
 #define is_stale	(was_locked -> stale_if_locked : stale_if_not)
 
+/* Of a leftover that somebody has locked: is that a leaked copy? */
+#if defined(CLEARING_BY_BYTE_0)
+#define is_maker_dead	false
+#elif defined(CLEARING_BY_ANY_RECORD)
+#define is_maker_dead	(is_dead(record[other]) || !is_comparable(record[other]))
+#else
+#define is_maker_dead	(is_dead(record[other]) && is_comparable(record[other]))
+#endif
+
 /* A process dies at any step, but a newcomer's way is to be seen to its end. */
+#ifdef LEAKING
+#define OR_DIE	  :: d_step { newcomer == NONE -> die() }; goto end_dead \
+		  :: d_step { newcomer == NONE && !has_leaked -> leak(); die() }; goto end_dead
+#else
 #define OR_DIE	  :: d_step { newcomer == NONE -> die() }; goto end_dead
+#endif
 
 /* A child is one of the processes, if that is dead. */
 #define FORK(child) \
@@ -363,6 +457,7 @@ active [PROCESSES] proctype contender()
 	byte other;		/* a judged file, a leftover, a placeholder */
 	bool is_open;
 	byte other_locked;	/* the kernel lock of it that is ours */
+	bool has_byte_1;	/* and the lock of those who clear */
 	bool has_right;		/* the candidate is at PATH.takeover */
 	bool was_locked;
 	byte purpose;
@@ -383,7 +478,10 @@ end_dead:
 	:: d_step { is_alive -> file = inherits[_pid]; inherits[_pid] = NONE; has_file = true };
 	   goto heir
 #endif
-	:: d_step { newcomer == NONE && all_dead ->
+#ifdef LEAKING
+	:: d_step { newcomer == NONE && has_leaked -> end_leaks() }; goto end_dead
+#endif
+	:: d_step { newcomer == NONE && all_dead && nobody_is_blocked ->
 		newcomer = me;
 		alive_mask = alive_mask | my_bit;
 		make_candidate()
@@ -459,7 +557,7 @@ claim:
 		make(candidate);
 		opened[candidate] = 1;
 		takeover = candidate
-	   }; goto lock_named
+	   }; goto fill_named
 #ifdef TAKEOVER_WITHOUT_EXCL
 	:: d_step { by_name && takeover != NONE -> candidate = takeover; opened[candidate]++ };
 	   goto lock_named
@@ -482,6 +580,12 @@ claim_by_link:
 	OR_DIE
 	fi;
 
+fill_named:
+	if
+	:: d_step { true -> record[candidate] = me }; goto lock_named
+	OR_DIE
+	fi;
+
 lock_named:
 	if
 	:: d_step { locked[candidate] == 0 -> locked[candidate] = 1; has_lock = true }; goto check_named
@@ -493,9 +597,9 @@ lock_named:
 check_named:
 	if
 #ifdef NO_NAME_CHECK
-	:: d_step { true -> record[candidate] = me; has_right = true }; goto claimed
+	:: d_step { true -> has_right = true }; goto claimed
 #else
-	:: d_step { takeover == candidate -> record[candidate] = me; has_right = true }; goto claimed
+	:: d_step { takeover == candidate -> has_right = true }; goto claimed
 	:: d_step { takeover != candidate -> drop_candidate() }; goto claim_again
 #endif
 	OR_DIE
@@ -505,18 +609,31 @@ open_leftover:
 	if
 	:: takeover == NONE -> goto claim_again
 	:: d_step { takeover != NONE -> other = takeover; is_open = true; opened[other]++ };
+#ifdef CLEARING_WITHOUT_BYTE_1
+	   goto lock_leftover
+#else
+	   goto lock_clearing
+#endif
+	OR_DIE
+	fi;
+
+lock_clearing:
+	if
+	:: d_step { !clearing[other] -> clearing[other] = true; has_byte_1 = true };
 #ifdef LEFTOVER_WITHOUT_LOCK
 	   goto check_leftover
 #else
 	   goto lock_leftover
 #endif
+	:: d_step { clearing[other] -> assert(newcomer != me); drop_other() }; goto claim_again
 	OR_DIE
 	fi;
 
 lock_leftover:
 	if
 	:: d_step { locked[other] == 0 -> locked[other] = 1; other_locked = 1 }; goto check_leftover
-	:: d_step { locked[other] != 0 -> assert(newcomer != me); drop_other() }; goto claim_again
+	:: locked[other] != 0 && is_maker_dead -> goto check_leftover
+	:: locked[other] != 0 && !is_maker_dead -> assert(newcomer != me); goto close_leftover
 	OR_DIE
 	fi;
 
@@ -541,9 +658,18 @@ unlink_leftover:
 	OR_DIE
 	fi;
 
+	/* its locks are unlocked first, and so those of leaked copies */
 close_leftover:
 	if
 	:: d_step { true -> drop_other() }; goto claim_again
+#ifdef BYTE_1_LEFT_LOCKED
+	:: d_step { newcomer == NONE && has_byte_1 && !has_leaked ->
+		has_leaked = true;
+		leak_one(other, (BYTE_1 | other_locked));
+		has_byte_1 = false;
+		drop_other()
+	   }; goto claim_again
+#endif
 	OR_DIE
 	fi;
 
@@ -727,7 +853,7 @@ leave:
 	:: d_step { newcomer == NONE && by_name && some_life_left -> be_born(); start_anew() }; goto judge
 	:: d_step { newcomer == me ->
 		assert(path == NONE && (takeover == NONE || !by_name));
-		assert(takeover == NONE || locked[takeover] == 0)
+		assert(takeover == NONE || locked[takeover] == 0 || is_dead(record[takeover]))
 	   }; goto end_newcomer
 	OR_DIE
 	fi;

@@ -29,6 +29,9 @@ static const struct {
 	{ SYS_restart_syscall, NOTHING },
 
 	{ SYS_openat, "open" },
+#ifdef SYS_openat2
+	{ SYS_openat2, "openat2" },
+#endif
 	{ SYS_close, "close" },
 	{ SYS_statx, "stat" },
 	{ SYS_fstatfs, "statfs" },

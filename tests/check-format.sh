@@ -93,8 +93,9 @@ start_time()
 has_the_fields()
 {
 	field 'version of this format: 1' 1 &&
-		field 'flags: 1 inheritable, 2 let go of' 0 &&
+		field 'flags: 1 inheritable, 2 abandoned' 0 &&
 		field PID "$holder" &&
+		field 'inode number of this file' "$(stat -c %i "$lock")" &&
 		field 'inode number of the PID namespace' "$(namespace pid)" &&
 		field 'inode number of the time namespace' "$(namespace time | sed 's/^$/0/')" &&
 		field 'start time' "$(start_time)"
@@ -102,7 +103,8 @@ has_the_fields()
 
 has_the_boot_id()
 {
-	[ "$(bytes 'boot ID' <"$tmp/attribute")" = "$(tr -dc 0-9a-f </proc/sys/kernel/random/boot_id)" ]
+	[ "$(bytes 'first half of the boot ID' <"$tmp/attribute")" = \
+		"$(tr -dc 0-9a-f </proc/sys/kernel/random/boot_id | cut -c 1-16)" ]
 }
 
 # Of another process it is another number.

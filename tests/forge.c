@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <sys/xattr.h>
 #include <time.h>
@@ -99,9 +100,15 @@ void forge_end(void)
 
 void forge_attribute(const char *name, const struct record *record)
 {
+	struct record of_file = *record;
 	unsigned char packed[RECORD_SIZE];
+	struct stat st;
 
-	record_pack(record, packed);
+	if (of_file.inode == 0) {
+		ck_assert_int_eq(stat(name, &st), 0);
+		of_file.inode = st.st_ino;
+	}
+	record_pack(&of_file, packed);
 	if (setxattr(name, RECORD_ATTRIBUTE, packed, sizeof(packed), 0) == 0)
 		return;
 	ck_assert_int_eq(errno, ENOTSUP);

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <lockfile-pid.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -14,6 +15,7 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <sys/un.h>
+#include <sys/vfs.h>
 
 #define FILE_NAME    "precious"
 #define FIFO_NAME    "pipe"
@@ -91,11 +93,27 @@ void end_scene(void)
 	ck_assert_int_eq(unlink(FIFO_NAME), 0);
 }
 
-enum power power_in(const struct scene *scene)
+enum trust trust_in(const struct scene *scene)
 {
-	if (scene->victim == 0)
-		return AS_ROOT;
-	return !(scene->mode & S_ISVTX) || scene->owner == scene->victim ? IN_OPEN : IN_STICKY;
+	bool is_root = scene->victim == 0, is_sticky = scene->mode & S_ISVTX;
+
+	if (is_sticky && scene->owner != ATTACKER)
+		return is_root ? STRANGERS_TO_ROOT : STRANGERS;
+	if (is_root)
+		return TRUSTED_BY_ROOT;
+	return is_sticky ? SHUT_OUT : TRUSTED;
+}
+
+int said_of_file(const struct scene *scene, int result)
+{
+	enum trust trust = trust_in(scene);
+	struct statfs fs;
+	bool is_read;
+
+	ck_assert_int_eq(statfs(DIR, &fs), 0);
+	is_read = fs.f_type == EXT4_SUPER_MAGIC || fs.f_type == TMPFS_MAGIC ||
+	          fs.f_type == BTRFS_SUPER_MAGIC || fs.f_type == RAMFS_MAGIC;
+	return trust <= STRANGERS_TO_ROOT && !is_read ? LOCKFILE_PID_ERR_BUSY : result;
 }
 
 struct holder start_victim(const struct scene *scene)
@@ -238,6 +256,12 @@ static void make_file_of_mode(const char *name, mode_t mode)
 void make_file(const char *name)
 {
 	make_file_of_mode(name, 0666);
+}
+
+void make_empty_file(const char *name)
+{
+	make_file(name);
+	REQUIRE(truncate(name, 0) == 0);
 }
 
 void make_closed_file(const char *name)

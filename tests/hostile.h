@@ -36,14 +36,19 @@ struct scene {
 const struct scene *begin_scene(int i);
 void end_scene(void);
 
-/* How much the victim may do about what is the attacker's. */
-enum power {
-	IN_STICKY, /* nothing */
-	IN_OPEN,   /* the directory allows to remove it */
-	AS_ROOT,   /* to read it, too */
-	POWERS
+/* Whether the victim may touch a file of the attacker's (lib/object.c), and can. */
+enum trust {
+	STRANGERS,         /* no: the directory is sticky, and its owner another */
+	STRANGERS_TO_ROOT, /* nor may root, which can read it */
+	SHUT_OUT,          /* yes, in the attacker's own sticky directory, but the kernel refuses */
+	TRUSTED,           /* yes */
+	TRUSTED_BY_ROOT,   /* and it can read it */
+	TRUSTS
 };
-enum power power_in(const struct scene *scene);
+enum trust trust_in(const struct scene *scene);
+
+/* What is said of the attacker's regular file: not all file systems let it be read (there). */
+int said_of_file(const struct scene *scene, int result);
 
 struct holder start_victim(const struct scene *scene);
 /* It ends; it has no more descriptors than this, and its precious files are as they were. */
@@ -75,7 +80,8 @@ void make_socket(const char *name);
 void make_directory(const char *name);
 void make_full_directory(const char *name);
 void make_device(const char *name);
-void make_file(const char *name); /* open to all, of no valid PID */
+void make_file(const char *name);       /* open to all, of no valid PID */
+void make_empty_file(const char *name); /* open to all */
 void make_closed_file(const char *name);
 void make_shut_file(const char *name);   /* mode 0 */
 void make_second_name(const char *name); /* of the victim's file */

@@ -61,16 +61,31 @@ static void stale_with_leftover(void)
 	write_file(TAKEOVER, "");
 }
 
-static void stale_with_link_as_leftover(void)
+/*
+ * Its maker, a process that was killed, had been copied by clone(2): the copy of its
+ * descriptor keeps the kernel lock as long as it is not closed.
+ */
+static void leave_with_leaked_descriptor(const char *name)
 {
-	stale();
-	ck_assert_int_eq(symlink("nowhere", TAKEOVER), 0);
+	static int leaked = -1;
+	struct record record = forge_own_record();
+
+	if (leaked >= 0)
+		close(leaked);
+	record.owner.pid = NEVER_A_PID;
+	forge_file(name, &record);
+	leaked = forge_lock(name);
 }
 
-static void stale_link(void)
+static void stale_with_leaked_takeover(void)
 {
-	forge_foreign(PATH "-1", NEVER_A_PID);
-	ck_assert_int_eq(symlink(PATH "-1", PATH), 0);
+	stale();
+	leave_with_leaked_descriptor(TAKEOVER);
+}
+
+static void leaked_lock(void)
+{
+	leave_with_leaked_descriptor(PATH);
 }
 
 /* Whether PATH says so, without a call of the seam. */
@@ -131,6 +146,25 @@ static void try_twice(struct lockfile_pid *lock)
 {
 	attempt(lock);
 	try(lock);
+}
+
+/* While one handle of a process holds, another one of it does not. */
+static void try_two_handles(struct lockfile_pid *lock)
+{
+	struct lockfile_pid *other;
+	int r = lockfile_pid_trylock(lock);
+
+	REQUIRE(lockfile_pid_new(&other, PATH) == 0);
+	expect("trylock", r, 0, BUSY);
+	if (r == 0) {
+		have(puppet_self());
+		expect("the other handle's trylock", lockfile_pid_trylock(other), BUSY, BUSY);
+		stage_let_go(puppet_self());
+		expect("unlock", lockfile_pid_unlock(lock), 0, 0);
+	}
+	attempt(other);
+	lockfile_pid_free(other);
+	lockfile_pid_free(lock);
 }
 
 static void wait(struct lockfile_pid *lock)
@@ -379,12 +413,13 @@ const struct scene scenes_of_two[] = {
 	{ "empty", empty, { { NULL, wait }, { NULL, try } }, 2, .wins = 1 },
 	{ "empty-old", empty_of_old, { { NULL, try }, { NULL, try } }, 2, .wins = 1 },
 	{ "leftover", stale_with_leftover, { { NULL, try }, { NULL, try_twice } }, 2, .wins = 1 },
-	{ "leftover-link",
-	  stale_with_link_as_leftover,
+	{ "leaked-takeover",
+	  stale_with_leaked_takeover,
 	  { { NULL, try }, { NULL, try } },
 	  2,
 	  .wins = 1 },
-	{ "link", stale_link, { { NULL, try }, { NULL, try } }, 2, .wins = 1 },
+	{ "leaked-lock", leaked_lock, { { NULL, try }, { NULL, try } }, 2, .wins = 1 },
+	{ "two-handles", stale, { { NULL, try_two_handles }, { NULL, try } }, 2, .wins = 1 },
 	{ "died",
 	  NULL,
 	  { { hold, only_die }, { NULL, try_twice } },
@@ -415,6 +450,11 @@ const struct scene scenes_of_three[] = {
 	{ "invalid-3", invalid, { { NULL, try }, { NULL, try }, { NULL, try } }, 3, .wins = 1 },
 	{ "leftover-3",
 	  stale_with_leftover,
+	  { { NULL, try }, { NULL, try }, { NULL, try } },
+	  3,
+	  .wins = 1 },
+	{ "leaked-takeover-3",
+	  stale_with_leaked_takeover,
 	  { { NULL, try }, { NULL, try }, { NULL, try } },
 	  3,
 	  .wins = 1 },

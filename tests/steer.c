@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -357,10 +358,34 @@ static int other_openat(int dirfd, const char *name, int flags, mode_t mode)
 	return is_missing(name) ? -ENOENT : __real_sys_openat(dirfd, name, flags, mode);
 }
 
+/* Is it the file of this name that this descriptor has, in whatever directory? */
+static bool is_of_name(int fd, const char *name)
+{
+	char link[64], path[4096];
+	const char *last;
+	ssize_t n;
+
+	snprintf(link, sizeof(link), "/proc/thread-self/fd/%d", fd);
+	n = readlink(link, path, sizeof(path) - 1);
+	path[n > 0 ? n : 0] = '\0';
+	last = strrchr(path, '/');
+	return last && strcmp(last + 1, name) == 0;
+}
+
 int __real_sys_reopen(int fd, int flags);
 static int other_reopen(int fd, int flags)
 {
+	if (!in_hook && watched_name && is_of_name(fd, watched_name))
+		watched_opens++;
+	if (other_system.unopenable && is_of_name(fd, other_system.unopenable))
+		return -other_system.unopenable_error;
 	return other_system.no_proc ? -ENOENT : __real_sys_reopen(fd, flags);
+}
+
+int __real_sys_link_proc(int fd, int dirfd, const char *name);
+static int other_link_proc(int fd, int dirfd, const char *name)
+{
+	return other_system.no_proc ? -ENOENT : __real_sys_link_proc(fd, dirfd, name);
 }
 
 int __real_sys_readlinkat(int dirfd, const char *name, char *buf, size_t size);
@@ -466,7 +491,8 @@ WRAP_AS(int, sys_openat, other_openat, (int dirfd, const char *name, int flags, 
 		}                                \
 	}
 
-WRAP_BY(int, sys_reopen, other_reopen, (int fd, int flags), (fd, flags))
+WRAP(int, sys_open_path, (int dirfd, const char *name), (dirfd, name))
+WRAP_AS(int, sys_reopen, other_reopen, (int fd, int flags), (fd, flags), fd, flags)
 WRAP_FD(int, sys_close, (int fd), (fd))
 WRAP_FD(int, sys_fstat, (int fd, struct stat *ret), (fd, ret))
 WRAP(int, sys_fstatat, (int dirfd, const char *name, struct stat *ret), (dirfd, name, ret))
@@ -486,9 +512,9 @@ WRAP_BY(int, sys_readlinkat, other_readlinkat,
         (int dirfd, const char *name, char *buf, size_t size), (dirfd, name, buf, size))
 WRAP_FD(int, sys_write_lock, (int fd), (fd))
 WRAP_FD(int, sys_is_write_locked, (int fd), (fd))
-WRAP(int, sys_flock, (int fd), (fd))
 WRAP_FD(int, sys_link_fd, (int fd, int dirfd, const char *name), (fd, dirfd, name))
-WRAP_FD(int, sys_link_proc, (int fd, int dirfd, const char *name), (fd, dirfd, name))
+WRAP_AS(int, sys_link_proc, other_link_proc, (int fd, int dirfd, const char *name),
+        (fd, dirfd, name), fd, 0)
 WRAP(int, sys_rename, (int dirfd, const char *from, const char *to), (dirfd, from, to))
 WRAP(int, sys_rename_noreplace, (int dirfd, const char *from, const char *to), (dirfd, from, to))
 WRAP(bool, sys_may_write, (int dirfd), (dirfd))

@@ -393,7 +393,7 @@ static int adopt_with_a_failure(struct lockfile_pid *lock)
 }
 
 static const char *const failures[] = {
-	"sys_openat", "sys_fstatat", "sys_pread", "sys_pwrite", "sys_fchmod", "sys_rename",
+	"sys_openat", "sys_fstatat", "sys_pread", "sys_pwrite", "sys_rename",
 };
 
 TEST_EACH(after_an_error_the_lock_can_be_adopted_again, failures)

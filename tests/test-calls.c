@@ -31,7 +31,7 @@ void __gcov_dump(void) __attribute__((weak));
 /* The directory is opened before, and kept while the lock is held. */
 #define KEEP "open"
 #define FILL "pwrite setxattr fcntl"
-#define LINK "link link?"
+#define LINK "link link? stat"
 /* A relative path: the current directory, by its name; and the root directory. */
 #define NEW "getcwd stat stat stat stat"
 /* What a process does once: a seed for random numbers, */
@@ -45,8 +45,10 @@ void __gcov_dump(void) __attribute__((weak));
 
 #define RELEASE "lseek stat stat pread unlink stat close close"
 
-/* What stands there: its content, its attribute, its process. */
-#define JUDGE "stat open stat fcntl pread getxattr pidfd_open poll close close"
+/* What stands there: its type and owner, its content, its attribute, its process. */
+#define JUDGE                                                                                      \
+	"openat2 stat open close fcntl geteuid pread getxattr pidfd_open poll statfs stat? close " \
+	"close"
 
 static void skip_where_calls_differ(void)
 {
@@ -144,7 +146,7 @@ TEST_EACH(a_cycle_that_nobody_contends_makes_these_calls, steps)
 
 static const char joining[] =
 	/* an attempt */
-	KEEP " " MAKE " " FILL " " LINK " stat " JUDGE " lseek close fcntl close "
+	KEEP " " MAKE " " FILL " " LINK " " JUDGE " lseek close fcntl close "
 	     /* the wait queue: handlers of signals, a FIFO of our own, who is before us? */
 	     "sigprocmask sigaction epoll_create open stat geteuid stat statfs stat mknod "
 	     "stat statfs stat open fcntl stat epoll_ctl epoll_wait "
@@ -272,13 +274,17 @@ static const struct {
 	  0,
 	  RUN_BEGINS " lseek fcntl fcntl sigaction sigprocmask exec",
 	  "" },
-	{ { "check", LOCK }, false, 3, TOOL_BEGINS " open stat close stat ioctl write exit", "" },
-	{ { "check", "-q", LOCK }, false, 3, TOOL_BEGINS " open stat close exit", "" },
+	{ { "check", LOCK },
+	  false,
+	  3,
+	  TOOL_BEGINS " open openat2 close stat ioctl write exit",
+	  "" },
+	{ { "check", "-q", LOCK }, false, 3, TOOL_BEGINS " open openat2 close exit", "" },
 	{ { "check", "-q", LOCK },
 	  true,
 	  0,
-	  TOOL_BEGINS " open stat open stat fcntl pread " SEED " " SELF
-	              " getxattr pidfd_open poll close close close exit",
+	  TOOL_BEGINS " open openat2 stat open close fcntl geteuid " SEED " " SELF
+	              " pread getxattr pidfd_open poll statfs stat? close close close exit",
 	  "" },
 };
 

@@ -435,8 +435,8 @@ static void become_other(void *make)
 	(*(void (**)(void))make)();
 }
 
-/* It was regular a moment ago. */
-TEST_EACH(what_becomes_another_kind_while_it_is_opened_is_judged_anew, kinds)
+/* What was found is opened, and nothing that took its place. */
+TEST_EACH(what_becomes_another_kind_before_it_is_opened_is_not_opened, kinds)
 {
 	struct lockfile_pid *lock = new_lock();
 	void (*make)(void) = kinds[_i].make;
@@ -444,8 +444,11 @@ TEST_EACH(what_becomes_another_kind_while_it_is_opened_is_judged_anew, kinds)
 
 	forge_foreign(PATH, dead_pid());
 	steer_reset();
-	steer_before("sys_openat", 2, become_other, &make);
+	steer_watch_opens(PATH);
+	steer_before("sys_reopen", 1, become_other, &make);
+	ck_assert_int_eq(lockfile_pid_check(lock, &pid), DEAD);
 	ck_assert_int_eq(lockfile_pid_check(lock, &pid), INVALID);
+	ck_assert_int_eq(steer_opens(), 0);
 	steer_reset();
 	lockfile_pid_free(lock);
 	ck_assert_int_eq(remove(PATH), 0);
@@ -458,18 +461,13 @@ static void become_regular(void *unused)
 	write_file(PATH, "x");
 }
 
-static void become_link(void *unused)
-{
-	(void)unused;
-	remove(PATH);
-	ck_assert_int_eq(symlink("elsewhere", PATH), 0);
-}
-
+/* Without /proc, where only the name can be opened. */
 TEST(what_never_holds_still_is_busy)
 {
 	steer_reset();
-	steer_before("sys_fstatat", EVERY, become_regular, NULL);
-	steer_before("sys_openat", EVERY, become_link, NULL);
+	write_file(PATH, "x");
+	steer_result("sys_reopen", EVERY, -ENOENT);
+	steer_before("sys_openat", EVERY, become_regular, NULL);
 	ck_assert_int_eq(check_path(), BUSY);
 	ck_assert_int_lt(steer_count(ANY_CALL), 1000);
 	steer_reset();
@@ -506,11 +504,11 @@ static const struct {
 	const char *call;
 	int nth;
 } moments[] = {
-	{ "sys_link_fd", 1 }, { "sys_fstatat", 1 }, { "sys_openat", 3 },
-	{ "sys_fstat", 2 },   { "sys_pread", 1 },   { "sys_is_write_locked", 1 },
-	{ "sys_link_fd", 2 }, { "sys_fstatat", 2 }, { "sys_openat", 4 },
-	{ "sys_fstat", 3 },   { "sys_pread", 2 },   { "sys_is_write_locked", 2 },
-	{ "sys_fstatat", 3 }, { "sys_fstatat", 4 },
+	{ "sys_link_fd", 1 },         { "sys_fstatat", 1 },         { "sys_open_path", 1 },
+	{ "sys_fstat", 2 },           { "sys_reopen", 1 },          { "sys_pread", 1 },
+	{ "sys_is_write_locked", 1 }, { "sys_link_fd", 2 },         { "sys_fstatat", 2 },
+	{ "sys_open_path", 2 },       { "sys_fstat", 3 },           { "sys_reopen", 2 },
+	{ "sys_pread", 2 },           { "sys_is_write_locked", 2 }, { "sys_fstatat", 3 },
 };
 
 static void (*const forgers[])(void) = { forge_damaged, forge_stale };
@@ -543,7 +541,7 @@ TEST_EACH(what_vanishes_while_it_is_judged_was_released, moments)
 	}
 }
 
-TEST(check_finds_what_vanishes_while_it_is_opened_free)
+TEST(check_finds_what_vanishes_before_it_is_found_free)
 {
 	struct lockfile_pid *lock = new_lock();
 	pid_t pid = -1;
@@ -551,7 +549,7 @@ TEST(check_finds_what_vanishes_while_it_is_opened_free)
 	forge_stale();
 	steer_reset();
 	between = vanish;
-	steer_before("sys_openat", 2, act, NULL);
+	steer_before("sys_open_path", 1, act, NULL);
 	ck_assert_int_eq(lockfile_pid_check(lock, &pid), 0);
 	ck_assert_int_eq(pid, 0);
 	lockfile_pid_free(lock);

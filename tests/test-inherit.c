@@ -460,6 +460,21 @@ TEST_EACH(free_leaves_the_file_to_a_child_that_has_a_copy, ways)
 	end();
 }
 
+static int free_unmarked(struct lockfile_pid *lock)
+{
+	steer_result("sys_fsetxattr", EVERY, -E2BIG);
+	return family_free(lock);
+}
+
+/* No child has a copy, so that it can be removed all the same. */
+TEST(free_of_a_lock_that_cannot_be_marked_removes_it)
+{
+	begin(0);
+	ck_assert_int_eq(family_do(PARENT, free_unmarked), 0);
+	assert_free();
+	end();
+}
+
 /* Nobody sees a record without lock and mark of a process that lives. */
 TEST(the_mark_comes_before_the_close)
 {

@@ -17,6 +17,7 @@
 #include <lockfile-pid.h>
 #include <signal.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/inotify.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -28,10 +29,13 @@
 #define TAKEOVER PATH ".takeover"
 #define BUSY     LOCKFILE_PID_ERR_BUSY
 
-/* With O_TMPFILE, and without; and which open(2) is that of the leftover. */
+/* With O_TMPFILE, and without. */
 static const struct {
-	int error, open;
-} ways[] = { { 0, 4 }, { EOPNOTSUPP, 7 } };
+	int error;
+} ways[] = { { 0 }, { EOPNOTSUPP } };
+
+/* Of PATH, and then of PATH.takeover. */
+#define FIND_TAKEOVER 2
 
 static struct lockfile_pid *begin(int way)
 {
@@ -85,12 +89,15 @@ static void remove_takeover(void)
 	ck_assert_int_eq(remove(TAKEOVER), 0);
 }
 
-/* Regular files. */
+/* Regular files that a crash may have left. */
 
 static const struct {
 	const char *content;
 	mode_t mode;
-} leftovers[] = { { "", 0600 }, { "1\n", 0600 }, { "1\n", 0644 }, { "somebody's data\n", 0400 } };
+} leftovers[] = {
+	{ "", 0600 },          { "1\n", 0600 },        { "1\n", 0644 }, { "1", 0600 },
+	{ "4194304\n", 0600 }, { "0000012345", 0600 }, { "1\n", 0400 },
+};
 
 TEST_EACH(file_without_a_lock_is_removed, leftovers)
 {
@@ -107,6 +114,323 @@ TEST_EACH(file_without_a_lock_is_removed, leftovers)
 		ck_assert_str_eq(list_dir("."), PATH " ");
 		end(lock);
 	}
+}
+
+/* Our record says whose it is, whatever was written to it. */
+TEST_EACH(file_with_our_record_is_removed_whatever_it_holds, ways)
+{
+	struct record record = forge_dead_record();
+	struct lockfile_pid *lock = begin(_i);
+
+	write_file(TAKEOVER, "somebody's data\n");
+	forge_attribute(TAKEOVER, &record);
+	ck_assert_int_eq(lockfile_pid_trylock(lock), 0);
+	ck_assert_str_eq(list_dir("."), PATH " ");
+	end(lock);
+}
+
+/* Somebody's data is left alone, and whoever needs the name is told. */
+static const char *const data[] = {
+	"somebody's data\n", "x", "0\n", "-1\n", "1\n2\n", "1\n\n", "12345678901", "         1\n",
+};
+
+static void assert_told_and_untouched(struct lockfile_pid *lock, int result)
+{
+	int descriptors = count_descriptors();
+
+	for (int i = 0; i < 2; i++) {
+		ck_assert_int_eq(lockfile_pid_trylock(lock), result);
+		ck_assert_str_eq(list_dir("."), PATH " " TAKEOVER " ");
+		ck_assert_int_eq(steer_count("sys_unlinkat"), 0);
+	}
+	ck_assert_int_eq(lockfile_pid_timedlock(lock, 10), result == BUSY ? -ETIMEDOUT : result);
+	ck_assert_str_eq(list_dir("."), PATH " " TAKEOVER " ");
+	ck_assert_int_eq(count_descriptors(), descriptors);
+}
+
+TEST_EACH(file_that_is_none_of_ours_is_left_alone, data)
+{
+	for (int i = 0; i < 2; i++) {
+		struct lockfile_pid *lock = begin(i);
+
+		write_file(TAKEOVER, data[_i]);
+		assert_told_and_untouched(lock, -EEXIST);
+		assert_content(TAKEOVER, "%s", data[_i]);
+		remove_takeover();
+		end(lock);
+	}
+}
+
+/* cp -a of a lock file */
+TEST_EACH(file_with_a_record_of_another_file_is_left_alone, ways)
+{
+	struct record record = forge_dead_record();
+	struct lockfile_pid *lock = begin(_i);
+
+	write_file(TAKEOVER, "somebody's data\n");
+	record.inode = 1;
+	forge_attribute(TAKEOVER, &record);
+	assert_told_and_untouched(lock, -EEXIST);
+	remove_takeover();
+	end(lock);
+}
+
+static const off_t large[] = { 11, 1 << 20 };
+
+TEST_EACH(large_file_is_left_alone, large)
+{
+	struct lockfile_pid *lock = begin(0);
+
+	write_file(TAKEOVER, "1\n");
+	ck_assert_int_eq(truncate(TAKEOVER, large[_i]), 0);
+	assert_told_and_untouched(lock, -EEXIST);
+	remove_takeover();
+	end(lock);
+}
+
+TEST_EACH(release_without_a_descriptor_tells_what_is_in_its_way, ways)
+{
+	struct lockfile_pid *lock = begin(_i);
+
+	ck_assert_int_eq(lockfile_pid_trylock(lock), 0);
+	close(lockfile_pid_fileno(lock));
+	write_file(TAKEOVER, "somebody's data\n");
+	ck_assert_int_eq(lockfile_pid_unlock(lock), -EEXIST);
+	assert_content(TAKEOVER, "somebody's data\n");
+	remove_takeover();
+	ck_assert_int_eq(lockfile_pid_unlock(lock), 0);
+	end(lock);
+}
+
+/*
+ * A leaked descriptor of the maker, as a process made by clone(2) has, keeps byte 0
+ * locked.  The record tells whether the maker lives.
+ */
+static void unchanged(struct record *record)
+{
+	(void)record;
+}
+
+static void reuse_pid(struct record *record)
+{
+	record->owner.start--;
+	record->owner.pidfd_inode -= record->owner.pidfd_inode != 0;
+}
+
+static void live_elsewhere(struct record *record)
+{
+	record->owner.pid_namespace++;
+}
+
+static void hide_namespace(struct record *record)
+{
+	record->owner.pid_namespace = 0;
+}
+
+static void hide_boot(struct record *record)
+{
+	memset(record->owner.boot, 0, BOOT_ID_SIZE);
+}
+
+static void be_copied(struct record *record)
+{
+	record->inode = 1;
+}
+
+#define NFS 0x6969UL
+
+static const struct {
+	struct record (*make)(void);
+	void (*change)(struct record *record);
+	unsigned long file_system;
+	bool no_attribute;
+	bool cleared;
+} makers_of[] = {
+	{ forge_dead_record, unchanged, 0, false, true },
+	{ forge_zombie_record, unchanged, 0, false, true },
+	{ forge_living_record, reuse_pid, 0, false, true },
+	{ forge_dead_record, hide_boot, 0, false, true },
+	{ forge_living_record, unchanged, 0, false, false },
+	{ forge_own_record, unchanged, 0, false, false },
+	/* a living maker in another PID namespace may have this number */
+	{ forge_dead_record, live_elsewhere, 0, false, false },
+	{ forge_dead_record, hide_namespace, 0, false, false },
+	{ forge_dead_record, be_copied, 0, false, false },
+	/* the content is written first */
+	{ forge_dead_record, unchanged, 0, true, false },
+	/* its rename may still arrive */
+	{ forge_dead_record, unchanged, NFS, false, false },
+};
+
+TEST_EACH(leaked_descriptor_of_a_dead_maker_blocks_nobody, makers_of)
+{
+	for (int i = 0; i < 2; i++) {
+		struct record record = makers_of[_i].make();
+		struct lockfile_pid *lock = begin(i);
+		int fd;
+
+		makers_of[_i].change(&record);
+		forge_foreign(TAKEOVER, record.owner.pid);
+		if (!makers_of[_i].no_attribute)
+			forge_attribute(TAKEOVER, &record);
+		fd = forge_lock(TAKEOVER);
+		/* PATH is stale by another rule there */
+		if (makers_of[_i].file_system) {
+			write_file(PATH, "x");
+			steer_file_system(makers_of[_i].file_system);
+		}
+		if (makers_of[_i].cleared) {
+			ck_assert_int_eq(lockfile_pid_trylock(lock), 0);
+			ck_assert_str_eq(list_dir("."), PATH " ");
+		} else {
+			assert_busy_and_untouched(lock);
+			remove_takeover();
+		}
+		close(fd);
+		end(lock);
+		forge_end();
+	}
+}
+
+/* Who clears has byte 1, whichever rule says that the maker is gone. */
+
+static void assert_byte_1_is_locked(void)
+{
+	int fd = open(TAKEOVER, O_RDWR | O_CLOEXEC);
+
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_eq(sys_is_byte_locked(fd, 1), 1);
+	close(fd);
+}
+
+TEST_EACH(byte_1_is_locked_while_the_name_is_removed, ways)
+{
+	for (int leaked = 0; leaked < 2; leaked++) {
+		struct record record = forge_dead_record();
+		struct lockfile_pid *lock = begin(_i);
+		int fd = -1;
+
+		forge_file(TAKEOVER, &record);
+		if (leaked)
+			fd = forge_lock(TAKEOVER);
+		do_before("sys_unlinkat", 1, assert_byte_1_is_locked);
+		ck_assert_int_eq(lockfile_pid_trylock(lock), 0);
+		ck_assert_int_eq(acted, 1);
+		if (fd >= 0)
+			close(fd);
+		end(lock);
+	}
+}
+
+TEST_EACH(one_that_is_cleared_by_another_is_busy, ways)
+{
+	struct record record = forge_dead_record();
+	struct lockfile_pid *lock = begin(_i);
+	int maker, clearer;
+
+	forge_file(TAKEOVER, &record);
+	maker = forge_lock(TAKEOVER);
+	clearer = open(TAKEOVER, O_RDWR | O_CLOEXEC);
+	ck_assert_int_eq(sys_lock_byte(clearer, F_WRLCK, 1), 0);
+	assert_busy_and_untouched(lock);
+	close(clearer);
+	ck_assert_int_eq(lockfile_pid_trylock(lock), 0);
+	close(maker);
+	end(lock);
+}
+
+static int leaked_fd;
+
+static void leak_descriptor(void)
+{
+	leaked_fd = dup(steer_call()->fd);
+}
+
+/* clone(2) copies the descriptor of one that clears, and that one goes on. */
+TEST_EACH(leaked_descriptor_of_one_that_cleared_locks_nothing, ways)
+{
+	struct lockfile_pid *lock = begin(_i);
+	int maker, fd;
+
+	write_file(TAKEOVER, "");
+	maker = forge_lock(TAKEOVER);
+	acted = 0;
+	between = leak_descriptor;
+	steer_after("sys_lock_byte", 1, act, NULL);
+	assert_busy_and_untouched(lock);
+	ck_assert_int_eq(acted, 1);
+	close(maker);
+	fd = open(TAKEOVER, O_RDWR | O_CLOEXEC);
+	ck_assert_int_eq(sys_is_byte_locked(fd, 0), 0);
+	ck_assert_int_eq(sys_is_byte_locked(fd, 1), 0);
+	close(fd);
+	ck_assert_int_eq(lockfile_pid_trylock(lock), 0);
+	close(leaked_fd);
+	end(lock);
+}
+
+/* A program may have been executed by mistake. */
+TEST_EACH(file_that_is_being_executed_is_busy, ways)
+{
+	struct lockfile_pid *lock = begin(_i);
+
+	write_file(TAKEOVER, "");
+	steer_result("sys_reopen", FIND_TAKEOVER, -ETXTBSY);
+	ck_assert_int_eq(lockfile_pid_trylock(lock), BUSY);
+	ck_assert(exists(TAKEOVER));
+	ck_assert_int_eq(lockfile_pid_trylock(lock), 0);
+	end(lock);
+}
+
+/* A stranger's file in a sticky directory: root does not touch it either. */
+TEST_EACH(file_of_a_stranger_in_a_sticky_directory_is_not_for_root_to_touch, ways)
+{
+	struct lockfile_pid *lock;
+	int fd;
+
+	SKIP_UNLESS_ROOT();
+	lock = begin(_i);
+	ck_assert_int_eq(chmod(".", 01777), 0);
+	write_file(TAKEOVER, "");
+	ck_assert_int_eq(chown(TAKEOVER, 65533, 65533), 0);
+	assert_told_and_untouched(lock, -EPERM);
+	ck_assert_int_eq(steer_count("sys_lock_byte"), 0);
+	fd = forge_lock(TAKEOVER);
+	assert_told_and_untouched(lock, BUSY);
+	close(fd);
+	/* that of the directory's owner is */
+	ck_assert_int_eq(chown(".", 65533, 65533), 0);
+	ck_assert_int_eq(lockfile_pid_trylock(lock), 0);
+	ck_assert_int_eq(chown(".", 0, 0), 0);
+	ck_assert_int_eq(chmod(".", 0755), 0);
+	end(lock);
+}
+
+static const struct {
+	const char *call;
+	int nth;
+} looks_at_a_stranger[] = {
+	{ "sys_fstatat", 3 }, /* of the directory, after two of links */
+	{ "sys_is_write_locked", 2 },
+};
+
+TEST_EACH(failure_to_look_at_a_strangers_file_is_told, looks_at_a_stranger)
+{
+	struct lockfile_pid *lock;
+	int before;
+
+	SKIP_UNLESS_ROOT();
+	lock = begin(0);
+	before = count_descriptors();
+	ck_assert_int_eq(chmod(".", 01777), 0);
+	write_file(TAKEOVER, "");
+	ck_assert_int_eq(chown(TAKEOVER, 65533, 65533), 0);
+	steer_result(looks_at_a_stranger[_i].call, looks_at_a_stranger[_i].nth, -EIO);
+	ck_assert_int_eq(lockfile_pid_trylock(lock), -EIO);
+	ck_assert_int_eq(count_descriptors(), before);
+	ck_assert_int_eq(chmod(".", 0755), 0);
+	remove_takeover();
+	end(lock);
 }
 
 TEST_EACH(leftover_is_not_cleared_where_the_path_is_free_or_held, ways)
@@ -276,13 +600,13 @@ static void be_made_anew(void)
 	their_fd = forge_lock(TAKEOVER);
 }
 
-/* Which lock is that of the leftover, after that of our candidate, if it has one. */
+/* Byte 0 of the stale one; a prepared file without a name was locked before. */
 TEST_EACH(name_that_leads_elsewhere_when_we_have_the_lock_is_kept, ways)
 {
 	struct lockfile_pid *lock = begin(_i);
 
 	write_file(TAKEOVER, "1\n");
-	do_before("sys_write_lock", ways[_i].error ? 1 : 2, be_made_anew);
+	do_before("sys_lock_byte", 1, be_made_anew);
 	assert_busy_and_untouched(lock);
 	ck_assert_int_eq(acted, 1);
 	ck_assert_int_eq(steer_count("sys_unlinkat"), 0);
@@ -291,7 +615,7 @@ TEST_EACH(name_that_leads_elsewhere_when_we_have_the_lock_is_kept, ways)
 	end(lock);
 }
 
-/* What is no regular file has no maker. */
+/* What is no regular file is none of ours. */
 
 static void make_link(void)
 {
@@ -328,17 +652,18 @@ static void (*const makers[])(void) = {
 	make_link, make_directory, make_fifo, make_socket, make_device,
 };
 
-TEST_EACH(other_kinds_are_removed_unopened, makers)
+TEST_EACH(other_kinds_are_left_alone_unopened, makers)
 {
 	for (int i = 0; i < 2; i++) {
 		struct lockfile_pid *lock = begin(i);
 
 		makers[_i]();
 		steer_watch_opens(TAKEOVER);
-		ck_assert_int_eq(lockfile_pid_trylock(lock), 0);
-		/* the candidate itself, where it has that name from the start: in vain, and again */
-		ck_assert_int_eq(steer_opens(), ways[i].error ? 2 : 0);
-		ck_assert_str_eq(list_dir("."), PATH " ");
+		ck_assert_int_eq(lockfile_pid_trylock(lock), -EEXIST);
+		/* the prepared file itself, where it has that name from the start: in vain */
+		ck_assert_int_eq(steer_opens(), ways[i].error ? 1 : 0);
+		assert_told_and_untouched(lock, -EEXIST);
+		remove_takeover();
 		end(lock);
 	}
 }
@@ -371,19 +696,31 @@ static void become_other(void)
 	becomes();
 }
 
-TEST_EACH(file_that_becomes_another_kind_before_it_is_opened, makers)
+static const struct {
+	const char *call;
+	int nth, result;
+} moments[] = {
+	/* it is what it is found as */
+	{ "sys_open_path", FIND_TAKEOVER, -EEXIST },
+	/* what was found is opened, and the name leads elsewhere by then: look again */
+	{ "sys_reopen", FIND_TAKEOVER, -EEXIST },
+	{ "sys_lock_byte", 1, -EEXIST },
+};
+
+TEST_EACH(file_that_becomes_another_kind, moments)
 {
-	for (int i = 0; i < 2; i++) {
+	for (size_t j = 0; j < 2 * sizeof(makers) / sizeof(makers[0]); j++) {
 		int victim = watch_victim();
-		struct lockfile_pid *lock = begin(i);
+		struct lockfile_pid *lock = begin(j % 2);
 
 		write_file(TAKEOVER, "1\n");
-		becomes = makers[_i];
-		do_before("sys_openat", ways[i].open, become_other);
-		ck_assert_int_eq(lockfile_pid_trylock(lock), 0);
+		becomes = makers[j / 2];
+		do_before(moments[_i].call, moments[_i].nth, become_other);
+		ck_assert_int_eq(lockfile_pid_trylock(lock), moments[_i].result);
 		ck_assert_int_eq(acted, 1);
 		assert_victim_untouched(victim);
-		ck_assert_str_eq(list_dir("."), PATH " ");
+		ck_assert_str_eq(list_dir("."), PATH " " TAKEOVER " ");
+		remove_takeover();
 		end(lock);
 	}
 }
@@ -393,76 +730,83 @@ TEST_EACH(file_that_vanishes_before_it_is_opened, ways)
 	struct lockfile_pid *lock = begin(_i);
 
 	write_file(TAKEOVER, "1\n");
-	do_before("sys_openat", ways[_i].open, remove_takeover);
+	do_before("sys_reopen", FIND_TAKEOVER, remove_takeover);
 	ck_assert_int_eq(lockfile_pid_trylock(lock), 0);
 	ck_assert_int_eq(acted, 1);
 	end(lock);
 }
 
-TEST_EACH(directory_that_is_in_use_is_an_error, ways)
-{
-	struct lockfile_pid *lock = begin(_i);
-	int before = count_descriptors();
+/*
+ * Without /proc a file is opened by its name, but only where no stranger can have changed
+ * what that leads to.
+ */
+static const struct {
+	mode_t mode;
+	uid_t directory, file;
+	int result;
+} without_proc[] = {
+	{ 0755, 0, 0, 0 },         { 0755, 0, 65533, 0 },     { 01777, 0, 0, 0 },
+	{ 0777, 0, 0, BUSY },      { 0775, 0, 0, BUSY },      { 0755, 65533, 0, BUSY },
+	{ 01777, 65533, 0, BUSY }, { 01777, 0, 65533, BUSY },
+};
 
-	make_directory();
-	write_file(TAKEOVER "/data", "");
-	ck_assert_int_eq(lockfile_pid_trylock(lock), -ENOTEMPTY);
-	ck_assert_int_eq(count_descriptors(), before);
-	ck_assert_str_eq(list_dir("."), PATH " " TAKEOVER " ");
-	ck_assert_str_eq(list_dir(TAKEOVER), "data ");
-	unlink(TAKEOVER "/data");
-	remove_takeover();
+TEST_EACH(file_is_opened_by_name_only_where_names_are_safe, without_proc)
+{
+	struct lockfile_pid *lock;
+
+	SKIP_UNLESS_ROOT();
+	lock = begin(0);
+	write_file(TAKEOVER, "");
+	ck_assert_int_eq(chown(TAKEOVER, without_proc[_i].file, 0), 0);
+	ck_assert_int_eq(chown(".", without_proc[_i].directory, 0), 0);
+	ck_assert_int_eq(chmod(".", without_proc[_i].mode), 0);
+	write_file(PATH, "x");
+	ck_assert_int_eq(chown(PATH, without_proc[_i].file, 0), 0);
+	steer_result("sys_reopen", EVERY, -ENOENT);
+	ck_assert_int_eq(lockfile_pid_trylock(lock), without_proc[_i].result);
+	ck_assert_int_eq(chown(".", 0, 0), 0);
+	ck_assert_int_eq(chmod(".", 0755), 0);
+	unlink(TAKEOVER);
 	end(lock);
 }
 
-/* Two that remove one take turns, or the second would remove what came after it. */
-
-TEST_EACH(removal_of_other_kinds_takes_turns, ways)
+TEST(directory_that_cannot_be_looked_at_is_not_safe)
 {
-	struct lockfile_pid *lock = begin(_i);
-	int fd = open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	struct lockfile_pid *lock = begin(0);
 
-	make_fifo();
-	ck_assert_int_eq(sys_flock(fd), 0);
-	assert_busy_and_untouched(lock);
-	close(fd);
-	ck_assert_int_eq(lockfile_pid_trylock(lock), 0);
+	write_file(PATH, "x");
+	steer_result("sys_reopen", EVERY, -ENOENT);
+	/* after one look at what the link led to */
+	steer_result("sys_fstatat", 2, -EIO);
+	ck_assert_int_eq(lockfile_pid_trylock(lock), BUSY);
 	end(lock);
 }
 
-TEST_EACH(file_that_came_in_place_of_another_kind_is_kept, ways)
-{
-	struct lockfile_pid *lock = begin(_i);
+static const char *const swaps[] = { "sys_openat", "sys_fstatat" };
 
-	make_fifo();
-	do_before("sys_flock", 1, be_made_anew);
-	assert_busy_and_untouched(lock);
-	ck_assert_int_eq(acted, 1);
-	ck_assert_int_eq(steer_count("sys_unlinkat"), 0);
-	close(their_fd);
-	remove_takeover();
-	end(lock);
-}
-
-static int turn_fd;
-
-static void become_fifo_in_anothers_turn(void)
+static void become_newer_file(void)
 {
 	remove_takeover();
-	make_fifo();
-	turn_fd = open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	ck_assert_int_eq(sys_flock(turn_fd), 0);
+	write_file("new", "somebody's data\n");
+	ck_assert_int_eq(rename("new", TAKEOVER), 0);
 }
 
-TEST_EACH(file_that_becomes_another_kind_waits_for_its_turn, ways)
+/* Root can swap it even there, and then another file is not taken for what was found. */
+TEST_EACH(file_that_was_swapped_before_it_is_opened_by_name_is_not_touched, swaps)
 {
-	struct lockfile_pid *lock = begin(_i);
+	struct lockfile_pid *lock = begin(0);
 
 	write_file(TAKEOVER, "");
-	do_before("sys_openat", ways[_i].open, become_fifo_in_anothers_turn);
-	assert_busy_and_untouched(lock);
+	write_file(PATH, "x");
+	steer_result("sys_reopen", EVERY, -ENOENT);
+	/* of PATH.takeover: a prepared file, the directory and PATH are opened before */
+	if (_i == 0)
+		do_before("sys_openat", 4, become_newer_file);
+	else
+		do_before("sys_fstatat", 4, become_newer_file);
+	ck_assert_int_eq(lockfile_pid_trylock(lock), -EEXIST);
 	ck_assert_int_eq(acted, 1);
-	close(turn_fd);
+	assert_content(TAKEOVER, "somebody's data\n");
 	remove_takeover();
 	end(lock);
 }
@@ -489,78 +833,22 @@ TEST_EACH(leftover_with_a_lease_on_it_is_busy, ways)
 	end(lock);
 }
 
-static void assert_directory_locked(void)
-{
-	int fd = open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-
-	ck_assert_int_eq(sys_flock(fd), -EWOULDBLOCK);
-	close(fd);
-}
-
-TEST_EACH(turn_ends_when_the_name_is_gone, ways)
-{
-	struct lockfile_pid *lock = begin(_i);
-
-	make_fifo();
-	do_before("sys_unlinkat", 1, assert_directory_locked);
-	ck_assert_int_eq(lockfile_pid_trylock(lock), 0);
-	ck_assert_int_eq(acted, 1);
-	end(lock);
-}
-
-static const struct {
-	const char *call;
-	int error;
-} failures[] = {
-	{ "sys_flock", EINTR },
-	{ "sys_flock", ENOLCK },
-	{ "sys_unlinkat", EROFS },
-	{ "sys_unlinkat", EBUSY },
-};
-
-TEST_EACH(failure_to_remove_another_kind_is_told, failures)
-{
-	for (int i = 0; i < 2; i++) {
-		struct lockfile_pid *lock = begin(i);
-		int before = count_descriptors();
-
-		make_fifo();
-		steer_result(failures[_i].call, 1, -failures[_i].error);
-		ck_assert_int_eq(lockfile_pid_trylock(lock), -failures[_i].error);
-		ck_assert_int_eq(count_descriptors(), before);
-		remove_takeover();
-		end(lock);
-	}
-}
-
-static const int open_errors[] = { EACCES, EMFILE };
-
-TEST_EACH(directory_that_cannot_be_opened_for_a_turn_is_told, open_errors)
-{
-	for (int i = 0; i < 2; i++) {
-		struct lockfile_pid *lock = begin(i);
-		int before = count_descriptors();
-
-		make_fifo();
-		/* in place of the leftover */
-		steer_result("sys_openat", ways[i].open, -open_errors[_i]);
-		ck_assert_int_eq(lockfile_pid_trylock(lock), -open_errors[_i]);
-		ck_assert_int_eq(steer_count("sys_flock"), 0);
-		ck_assert_int_eq(count_descriptors(), before);
-		ck_assert_str_eq(list_dir("."), PATH " " TAKEOVER " ");
-		remove_takeover();
-		end(lock);
-	}
-}
-
 static const struct {
 	const char *call;
 	int nth, error;
 } file_failures[] = {
+	{ "sys_open_path", FIND_TAKEOVER, EIO },
+	{ "sys_open_path", FIND_TAKEOVER, EMFILE },
+	{ "sys_fstat", 3, EIO }, /* of the prepared file, of PATH, and then of this */
+	{ "sys_reopen", FIND_TAKEOVER, EIO },
+	{ "sys_reopen", FIND_TAKEOVER, EPERM },
+	{ "sys_reopen", FIND_TAKEOVER, EMFILE },
+	{ "sys_lock_byte", 1, ENOLCK },
+	{ "sys_fgetxattr", 1, EIO },
+	{ "sys_pread", 2, EIO },
 	{ "sys_write_lock", 2, ENOLCK },
+	{ "sys_fstatat", 3, EIO }, /* after two of links */
 	{ "sys_unlinkat", 1, EIO },
-	{ "sys_openat", 4, EMFILE },
-	{ "sys_fstatat", 3, EIO }, /* after two looks at PATH */
 };
 
 TEST_EACH(failure_to_clear_a_leftover_is_told, file_failures)
@@ -572,6 +860,7 @@ TEST_EACH(failure_to_clear_a_leftover_is_told, file_failures)
 	steer_result(file_failures[_i].call, file_failures[_i].nth, -file_failures[_i].error);
 	ck_assert_int_eq(lockfile_pid_trylock(lock), -file_failures[_i].error);
 	ck_assert_int_eq(count_descriptors(), before);
+	ck_assert(exists(TAKEOVER));
 	remove_takeover();
 	end(lock);
 }

@@ -516,7 +516,7 @@ static const struct {
 } users[] = {
 	{ 0777, "check", "nobody", 0 },       { 0777, "nobody", "check", 0 },
 	{ 01777, "check", "nobody", -EPERM }, /* cannot replace the dead one's file */
-	{ 01777, "nobody", "check", 0 },      { 01777, "nobody", "nobody", 0 },
+	{ 01777, "nobody", "check", -EPERM }, { 01777, "nobody", "nobody", 0 },
 };
 
 static struct holder start_user(const char *user)

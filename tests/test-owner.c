@@ -99,7 +99,7 @@ TEST(self_is_complete_where_the_first_thread_has_exited)
 	ck_assert(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
 }
 
-TEST(boot_is_the_uuid_of_the_kernel)
+TEST(boot_is_the_first_half_of_the_uuid_of_the_kernel)
 {
 	char expected[64] = "", text[80];
 	struct owner self;
@@ -108,8 +108,9 @@ TEST(boot_is_the_uuid_of_the_kernel)
 	for (int i = 0; i < BOOT_ID_SIZE; i++)
 		snprintf(expected + strlen(expected), sizeof(expected) - strlen(expected), "%s%02x",
 		         i == 4 || i == 6 || i == 8 || i == 10 ? "-" : "", self.boot[i]);
-	snprintf(text, sizeof(text), "%s\n", expected);
-	ck_assert_str_eq(read_file("/proc/sys/kernel/random/boot_id"), text);
+	snprintf(text, sizeof(text), "%.*s", (int)strlen(expected),
+	         read_file("/proc/sys/kernel/random/boot_id"));
+	ck_assert_str_eq(text, expected);
 }
 
 static void assert_same(const struct owner *a, const struct owner *b)
@@ -135,7 +136,77 @@ TEST(self_is_the_same_each_time_and_another_in_a_child)
 		ck_assert_uint_ne(child.owner.pidfd_inode, first.pidfd_inode);
 	ck_assert(owner_same_boot(&child.owner, &first));
 	ck_assert(owner_same_pids(&child.owner, &first));
+	/* its PID is another, although its image is the same */
+	ck_assert_uint_ne(first.image, 0);
+	ck_assert_uint_eq(child.owner.image, first.image);
+	ck_assert(owner_same_image(&second, &first));
+	ck_assert(!owner_same_image(&child.owner, &first));
 	forge_end();
+}
+
+TEST(image_that_is_unknown_or_another_is_not_the_same)
+{
+	struct owner self, other;
+
+	owner_self(&self);
+	other = self;
+	other.image++;
+	ck_assert(!owner_same_image(&other, &self));
+	self.image = other.image = 0;
+	ck_assert(!owner_same_image(&other, &self));
+}
+
+TEST(boots_are_compared_byte_by_byte_and_unknown_ones_are_different)
+{
+	struct owner self, other;
+
+	owner_self(&self);
+	for (int i = 0; i < BOOT_ID_SIZE; i++) {
+		other = self;
+		ck_assert(owner_same_boot(&other, &self));
+		other.boot[i] ^= 1;
+		ck_assert(!owner_same_boot(&other, &self));
+	}
+	memset(self.boot, 0, BOOT_ID_SIZE);
+	memset(other.boot, 0, BOOT_ID_SIZE);
+	ck_assert(!owner_same_boot(&other, &self));
+}
+
+/* The kernel's own race: a thread that executes a program takes over the number. */
+TEST(process_that_looks_dead_for_an_instant_is_alive)
+{
+	struct record living = forge_living_record();
+	struct owner self;
+
+	skip_without_pidfds();
+	owner_self(&self);
+	for (int looks = 1; looks <= 2; looks++) {
+		steer_reset();
+		for (int i = 1; i <= looks; i++)
+			steer_result("sys_poll", i, 1);
+		ck_assert(owner_pid_alive(living.owner.pid));
+		ck_assert_int_eq(steer_count("sys_sleep_ns"), looks);
+		steer_reset();
+		for (int i = 1; i <= looks; i++)
+			steer_result("sys_poll", i, 1);
+		ck_assert_int_eq(owner_state(&living.owner, &self), OWNER_ALIVE);
+	}
+	steer_reset();
+	steer_result("sys_poll", EVERY, 1);
+	ck_assert(!owner_pid_alive(living.owner.pid));
+	steer_reset();
+	forge_end();
+}
+
+/* It is not waited for where there is nothing to confirm. */
+TEST(process_that_is_gone_is_not_looked_at_again)
+{
+	struct record dead = forge_dead_record();
+
+	steer_reset();
+	ck_assert(!owner_pid_alive(dead.owner.pid));
+	ck_assert_int_eq(steer_count("sys_sleep_ns"), 0);
+	steer_reset();
 }
 
 TEST(without_proc_self_knows_its_pid_and_claims_nothing)
@@ -607,18 +678,6 @@ static void unknown_pid_namespaces(struct owner *recorded, struct owner *self)
 	recorded->pid_namespace = self->pid_namespace = 0;
 }
 
-static void other_boot(struct owner *recorded, struct owner *self)
-{
-	(void)self;
-	recorded->boot[BOOT_ID_SIZE - 1] ^= 1;
-}
-
-static void unknown_boots(struct owner *recorded, struct owner *self)
-{
-	memset(recorded->boot, 0, BOOT_ID_SIZE);
-	memset(self->boot, 0, BOOT_ID_SIZE);
-}
-
 static const struct {
 	void (*change)(struct owner *recorded, struct owner *self);
 	enum owner_state state;
@@ -633,8 +692,6 @@ static const struct {
 	{ other_time_namespace, OWNER_UNKNOWN },
 	{ other_pid_namespace, OWNER_UNKNOWN },
 	{ unknown_pid_namespaces, OWNER_UNKNOWN },
-	{ other_boot, OWNER_UNKNOWN },
-	{ unknown_boots, OWNER_UNKNOWN },
 };
 
 TEST_EACH(recorded_process_is_told_from_others, changes)

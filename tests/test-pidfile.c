@@ -182,7 +182,7 @@ TEST_EACH(unnamed_file_is_complete_before_it_has_a_name, ways)
 	pidfile_drop(&file);
 }
 
-TEST(named_file_is_locked_before_it_says_anything)
+TEST(named_file_has_its_record_before_its_lock)
 {
 	struct pidfile file = PIDFILE_NONE;
 	const char *trace;
@@ -190,7 +190,7 @@ TEST(named_file_is_locked_before_it_says_anything)
 	begin();
 	ck_assert_int_eq(make_named(&file, 0644), 0);
 	trace = steer_trace();
-	ck_assert_ptr_nonnull(strstr(trace, "write_lock fstatat pwrite fsetxattr"));
+	ck_assert_ptr_nonnull(strstr(trace, "pwrite fsetxattr write_lock fstatat"));
 	end(&file);
 }
 
@@ -286,6 +286,8 @@ static void check_failure(const struct way *way, const char *call, int error)
 
 	if (!way->named && strcmp(call, "sys_openat") == 0 && error == EACCES)
 		return; /* may be the lack of O_TMPFILE alone */
+	if (strcmp(call, "sys_fsetxattr") == 0 && error == EACCES)
+		return; /* it goes on without */
 	begin();
 	/* a named one reads the umask before */
 	steer_result(call, way->named && strcmp(call, "sys_openat") == 0 ? 2 : 1, -error);
@@ -325,19 +327,52 @@ TEST_EACH(short_write_is_a_full_disk, writes)
 	steer_reset();
 }
 
-TEST_EACH(goes_on_where_there_are_no_attributes, ways)
-{
-	struct pidfile file = PIDFILE_NONE;
-	struct record record;
+/* Of the file system, of a security module, of a filter of system calls. */
+static const int refusals_of_change[] = { EPERM, EACCES, ENODATA, ENOSYS, EOPNOTSUPP, EINVAL };
 
-	begin();
-	steer_result("sys_fsetxattr", 1, -EOPNOTSUPP);
-	ck_assert_int_eq(ways[_i].make(&file, 0644), 0);
-	ck_assert(!file.has_attribute);
-	ck_assert_int_eq(pidfile_read_record(file.descriptor.fd, &record), 0);
-	ck_assert_int_eq(pidfile_has_nonce(&file, file.descriptor.fd), 0);
-	ck_assert(pidfile_has_fd(&file));
-	end(&file);
+TEST_EACH(goes_on_where_there_are_no_attributes, refusals_of_change)
+{
+	for (size_t i = 0; i < COUNT(ways); i++) {
+		struct pidfile file = PIDFILE_NONE;
+		struct record record;
+
+		begin();
+		steer_result("sys_fsetxattr", 1, -refusals_of_change[_i]);
+		ck_assert_int_eq(ways[i].make(&file, 0644), 0);
+		ck_assert(!file.has_attribute);
+		ck_assert_int_eq(pidfile_read_record(file.descriptor.fd, &record), 0);
+		ck_assert_int_eq(pidfile_has_nonce(&file, file.descriptor.fd), 0);
+		ck_assert(pidfile_has_fd(&file));
+		end(&file);
+	}
+}
+
+TEST_EACH(mode_that_cannot_be_changed_stays, refusals_of_change)
+{
+	struct pidfile *file = make(&ways[0]);
+	mode_t before = file->mode_now;
+
+	steer_reset();
+	steer_result("sys_fchmod", 1, -refusals_of_change[_i]);
+	ck_assert_int_eq(pidfile_set_mode(file, 0600), 0);
+	ck_assert_uint_eq(file->mode_now, before);
+	end(file);
+}
+
+/* What has run out is an error. */
+static const int shortages[] = { ENOSPC, EDQUOT, EIO, ENOMEM };
+
+TEST_EACH(shortage_is_no_refusal, shortages)
+{
+	struct pidfile *file = make(&ways[0]);
+
+	steer_reset();
+	steer_result("sys_fchmod", 1, -shortages[_i]);
+	ck_assert_int_eq(pidfile_set_mode(file, 0600), -shortages[_i]);
+	end(file);
+	for (size_t i = 0; i < COUNT(ways); i++)
+		check_failure(&ways[i], "sys_fsetxattr", shortages[_i]);
+	steer_reset();
 }
 
 TEST_EACH(goes_on_where_a_file_cannot_seek, ways)

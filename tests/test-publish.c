@@ -109,7 +109,7 @@ TEST_EACH(candidate_is_open_to_nobody_else_while_at_work, ways)
 {
 	struct lockfile_pid *lock = begin(_i);
 
-	do_before("sys_fchmod", 1, note_mode);
+	do_before("sys_rename_noreplace", 1, note_mode);
 	ck_assert_int_eq(lockfile_pid_trylock(lock), 0);
 	ck_assert_int_eq(acted, 1);
 	ck_assert_uint_eq(mode_at_work, 0600);

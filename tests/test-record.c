@@ -29,8 +29,18 @@ static const struct {
 	{ BYTES("7b\n"), 0 },
 	{ BYTES("a\n"), 0 },
 	{ BYTES("123a\n"), 0 },
-	{ BYTES("123 a\n"), 0 },
-	{ BYTES("123 456\n"), 0 },
+	/* more text in one short line, as UUCP programs write it */
+	{ BYTES("123 a\n"), 123 },
+	{ BYTES("123 456\n"), 123 },
+	{ BYTES("123\ta"), 123 },
+	{ BYTES("       123 minicom root\n"), 123 },
+	{ BYTES("123 a\nb\n"), 0 },
+	{ BYTES("123 a\n\n"), 0 },
+	{ BYTES("123 a\0\n"), 0 },
+	{ BYTES("0 a\n"), 0 },
+	{ BYTES("x 123\n"), 0 },
+	{ BYTES("123 45678901234567890123456789012345678901234567890123456789012\n"), 123 },
+	{ BYTES("123 456789012345678901234567890123456789012345678901234567890123\n"), 0 },
 	{ BYTES("1.5\n"), 0 },
 	{ BYTES("123\0\n"), 0 },
 	{ BYTES("\000123\n"), 0 },
@@ -90,22 +100,25 @@ static const struct record known = {
 		.time_namespace = 0xe1e2e3e4,
 		.start = 0x2122232425262728,
 		.pidfd_inode = 0x3132333435363738,
-		.boot = { '0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e',
-		          'f' },
+		.image = 0xc1c2c3c4,
+		.boot = { '0', '1', '2', '3', '4', '5', '6', '7' },
 	},
 	.nonce = 0x8192939495969798,
+	.inode = 0x4142434445464748,
 };
 
 /* clang-format off: a row a line */
 static const unsigned char known_packed[] = {
-	1,    0,    0,    0,                                                    /* version */
-	0x04, 0x03, 0x02, 0x00,                                                 /* PID */
-	0x98, 0x97, 0x96, 0x95, 0x94, 0x93, 0x92, 0x81,                         /* random number */
-	'0',  '1',  '2',  '3',  '4',  '5',  '6',  '7',                          /* boot ID */
-	'8',  '9',  'a',  'b',  'c',  'd',  'e',  'f',  0xf4, 0xf3, 0xf2, 0xf1, /* PID namespace */
-	0xe4, 0xe3, 0xe2, 0xe1,                                                 /* time namespace */
-	0x28, 0x27, 0x26, 0x25, 0x24, 0x23, 0x22, 0x21,                         /* start */
-	0x38, 0x37, 0x36, 0x35, 0x34, 0x33, 0x32, 0x31,                         /* pidfd */
+	1,    0,    0,    0,                            /* version */
+	0x04, 0x03, 0x02, 0x00,                         /* PID */
+	0x98, 0x97, 0x96, 0x95, 0x94, 0x93, 0x92, 0x81, /* random number */
+	'0',  '1',  '2',  '3',  '4',  '5',  '6',  '7',  /* boot ID */
+	0x48, 0x47, 0x46, 0x45, 0x44, 0x43, 0x42, 0x41, /* inode */
+	0xf4, 0xf3, 0xf2, 0xf1,                         /* PID namespace */
+	0xe4, 0xe3, 0xe2, 0xe1,                         /* time namespace */
+	0x28, 0x27, 0x26, 0x25, 0x24, 0x23, 0x22, 0x21, /* start */
+	0x38, 0x37, 0x36, 0x35, 0x34, 0x33, 0x32, 0x31, /* pidfd */
+	0xc4, 0xc3, 0xc2, 0xc1,                         /* image */
 };
 /* clang-format on */
 
@@ -117,7 +130,9 @@ static void assert_known(const struct record *record)
 	ck_assert_uint_eq(record->owner.start, known.owner.start);
 	ck_assert_uint_eq(record->owner.pidfd_inode, known.owner.pidfd_inode);
 	ck_assert_mem_eq(record->owner.boot, known.owner.boot, BOOT_ID_SIZE);
+	ck_assert_uint_eq(record->owner.image, known.owner.image);
 	ck_assert_uint_eq(record->nonce, known.nonce);
+	ck_assert_uint_eq(record->inode, known.inode);
 	ck_assert(record->inheritable == known.inheritable && record->let_go == known.let_go);
 }
 

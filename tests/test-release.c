@@ -218,10 +218,10 @@ static const struct {
 	{ 0, "sys_fstatat", 1, EIO },     { 0, "sys_pread", 1, EIO },
 	{ 0, "sys_unlinkat", 1, EACCES }, { 0, "sys_unlinkat", 1, EPERM },
 	{ 0, "sys_unlinkat", 1, EROFS },  { 0, "sys_unlinkat", 1, EIO },
-	{ 1, "sys_openat", 1, EACCES },   { 1, "sys_openat", 2, EACCES },
-	{ 1, "sys_fstatat", 1, EIO },     { 1, "sys_fgetxattr", 2, EIO },
-	{ 1, "sys_pread", 1, EIO },       { 1, "sys_openat", 3, ENOSPC },
-	{ 1, "sys_link_fd", 1, EROFS },   { 1, "sys_openat", 4, EMFILE },
+	{ 1, "sys_openat", 1, EACCES },   { 1, "sys_reopen", 1, EACCES },
+	{ 1, "sys_open_path", 1, EIO },   { 1, "sys_fgetxattr", 2, EIO },
+	{ 1, "sys_pread", 1, EIO },       { 1, "sys_openat", 2, ENOSPC },
+	{ 1, "sys_link_fd", 1, EROFS },   { 1, "sys_reopen", 2, EMFILE },
 	{ 1, "sys_unlinkat", 1, EPERM },  { 1, "sys_write_lock", 1, ENOLCK },
 };
 
@@ -433,7 +433,7 @@ TEST_EACH(file_that_vanishes_meanwhile_was_not_removed_by_us, ways)
 static const struct {
 	const char *call;
 	int nth;
-} looks[] = { { "sys_fstatat", 1 }, { "sys_openat", 2 } };
+} looks[] = { { "sys_open_path", 1 }, { "sys_reopen", 1 } };
 
 static void (*const vanishings[])(void) = {
 	remove_it,
@@ -458,6 +458,25 @@ TEST_EACH(file_that_goes_while_it_is_looked_at_is_not_ours, vanishings)
 		remove("moved");
 		end(lock);
 	}
+}
+
+/* Its inode number may be that of ours, given again. */
+TEST(file_of_a_stranger_with_our_number_is_not_touched)
+{
+	struct lockfile_pid *lock;
+
+	SKIP_UNLESS_ROOT();
+	lock = begin(1);
+	ck_assert_int_eq(chown(PATH, 65533, 65533), 0);
+	ck_assert_int_eq(chmod(".", 01777), 0);
+	steer_reset();
+	ck_assert_int_eq(lockfile_pid_verify(lock), ROGUE);
+	ck_assert_int_eq(steer_count("sys_reopen"), 0);
+	ck_assert_int_eq(lockfile_pid_unlock(lock), ROGUE);
+	ck_assert_int_eq(steer_count("sys_reopen"), 0);
+	ck_assert_int_eq(chmod(".", 0755), 0);
+	ck_assert_int_eq(unlink(PATH), 0);
+	end(lock);
 }
 
 /* Without a descriptor others may take over what has no kernel lock. */
@@ -606,6 +625,7 @@ TEST_EACH(a_lock_is_given_back_without_a_new_descriptor, full_tables)
 
 	steer_reset();
 	steer_result("sys_openat", EVERY, -full_tables[_i].error);
+	steer_result("sys_open_path", EVERY, -full_tables[_i].error);
 	lockfile_pid_free(lock);
 	steer_reset();
 	ck_assert_str_eq(list_dir("."), inheritable ? PATH " " : "");

@@ -13,11 +13,15 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdint.h>
+#include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#ifndef SYS_openat2
+#define SYS_openat2 437
+#endif
 #ifndef SYS_faccessat2
 #define SYS_faccessat2 439
 #endif
@@ -56,6 +60,88 @@ TEST_EACH(refused_locks_are_told_in_our_words, refusals)
 	if (r > 1)
 		SKIP("cannot filter system calls: error %d", r);
 	ck_assert_int_eq(r, 0);
+}
+
+/* A FUSE server of a stranger's may be mounted there, and never answer. */
+TEST(file_on_which_something_is_mounted_is_not_found)
+{
+	int fd;
+
+	SKIP_UNLESS_ROOT();
+	steer_reset();
+	private_mounts();
+	write_file("x", "1\n");
+	write_file("y", "2\n");
+	fd = sys_open_path(AT_FDCWD, "x");
+	ck_assert_int_ge(fd, 0);
+	close(fd);
+	if (syscall(SYS_openat2, -1, NULL, NULL, 0) < 0 && errno == ENOSYS)
+		SKIP("needs Linux 5.6");
+	ck_assert_int_eq(mount("y", "x", NULL, MS_BIND, NULL), 0);
+	ck_assert_int_eq(sys_open_path(AT_FDCWD, "x"), -EBUSY);
+	unmount("x");
+	ck_assert_int_eq(unlink("x"), 0);
+	ck_assert_int_eq(unlink("y"), 0);
+}
+
+static void open_without_openat2(void *error)
+{
+	const struct refusal openat2 = { SYS_openat2, 0, *(int *)error, WHATEVER_IT_IS, 0, 0 };
+	int r = refuse(&openat2, 1);
+
+	if (r < 0)
+		_exit(-r);
+	REQUIRE(sys_open_path(AT_FDCWD, "x") >= 0);
+	REQUIRE(sys_open_path(AT_FDCWD, "nothing") == -ENOENT);
+}
+
+static const int unknown_call[] = { ENOSYS, EPERM };
+
+TEST_EACH(path_is_opened_where_openat2_is_refused, unknown_call)
+{
+	int error = unknown_call[_i], r;
+
+	steer_reset();
+	write_file("x", "");
+	r = in_child(open_without_openat2, &error);
+	ck_assert_int_eq(unlink("x"), 0);
+	if (r > 1)
+		SKIP("cannot filter system calls: error %d", r);
+	ck_assert_int_eq(r, 0);
+}
+
+/* One more than the first thread has, and the same number as another file of it. */
+static void *reopen_with_descriptors_of_its_own(void *first)
+{
+	struct stat st, again;
+	int fd, opened;
+
+	if (unshare(CLONE_FILES) < 0)
+		return NULL;
+	fd = open("mine", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	ck_assert_int_eq(dup3(fd, *(int *)first, O_CLOEXEC), *(int *)first);
+	opened = sys_reopen(*(int *)first, O_RDONLY);
+	ck_assert_int_ge(opened, 0);
+	ck_assert_int_eq(fstat(fd, &st), 0);
+	ck_assert_int_eq(fstat(opened, &again), 0);
+	ck_assert_uint_eq(again.st_ino, st.st_ino);
+	return first;
+}
+
+TEST(what_is_reopened_is_the_threads_own)
+{
+	int fd = open("theirs", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	pthread_t thread;
+	void *done;
+
+	steer_reset();
+	ck_assert_int_eq(pthread_create(&thread, NULL, reopen_with_descriptors_of_its_own, &fd), 0);
+	ck_assert_int_eq(pthread_join(thread, &done), 0);
+	close(fd);
+	unlink("theirs");
+	unlink("mine");
+	if (!done)
+		SKIP("a thread cannot have descriptors of its own here");
 }
 
 /* Filters made before Linux 5.8 know no faccessat2(2). */

@@ -219,6 +219,63 @@ TEST_EACH(mode_is_strict_at_work_and_right_at_last, modes)
 	}
 }
 
+/* Whoever can read it can lock it for reading, and keep others from clearing it. */
+static mode_t mode_at_rename;
+
+static void note_mode_at_rename(void)
+{
+	mode_at_rename = mode_of(TAKEOVER);
+}
+
+TEST_EACH(mode_is_strict_until_it_is_at_the_path, ways)
+{
+	static const char *const renames[] = { "sys_rename", "sys_rename_noreplace" };
+
+	for (int stale = 0; stale < 2; stale++) {
+		struct lockfile_pid *lock = begin(ways[_i]);
+
+		mode_at_rename = 0;
+		if (stale)
+			forge_stale();
+		do_before(renames[!stale], 1, note_mode_at_rename);
+		ck_assert_int_eq(lockfile_pid_trylock(lock), 0);
+		/* a free path needs no rename where files can be made without a name */
+		if (stale || ways[_i])
+			ck_assert_uint_eq(mode_at_rename, 0600);
+		ck_assert_uint_eq(mode_of(PATH), 0644);
+		end(lock);
+	}
+}
+
+/* A file system that has one mode for all, a security module, a filter of system calls. */
+static const int refusals[] = { EPERM, EACCES, ENODATA, ENOSYS, EOPNOTSUPP, EINVAL };
+
+static void assert_closed_to_others(void)
+{
+	if (exists(TAKEOVER))
+		ck_assert_uint_eq(mode_of(TAKEOVER) & 077, 0);
+}
+
+TEST_EACH(candidate_is_closed_to_others_where_its_mode_cannot_be_changed, refusals)
+{
+	for (int way = 0; way < 2; way++) {
+		struct lockfile_pid *lock = begin(ways[way]);
+
+		forge_stale();
+		steer_result("sys_fchmod", EVERY, -refusals[_i]);
+		do_before(ANY_CALL, EVERY, assert_closed_to_others);
+		ck_assert_int_eq(lockfile_pid_trylock(lock), 0);
+		/* it is held all the same, by a file with the mode that it was made with */
+		ck_assert_uint_eq(mode_of(PATH), 0600);
+		ck_assert_int_eq(lockfile_pid_verify(lock), 0);
+		ck_assert_int_eq(lockfile_pid_unlock(lock), 0);
+		/* and so is a new one, with its own mode if it was made without a name */
+		ck_assert_int_eq(lockfile_pid_trylock(lock), 0);
+		ck_assert_uint_eq(mode_of(PATH), way ? 0600 : 0644);
+		end(lock);
+	}
+}
+
 /* The right is had by then. */
 TEST_EACH(failing_change_of_mode_leaves_nothing, ways)
 {
@@ -286,7 +343,7 @@ static void be_locked_by_another(void)
 /* The last look at PATH: after two verdicts, and after the name of the candidate. */
 static const struct {
 	int way, nth;
-} last_looks[] = { { 0, 4 }, { EOPNOTSUPP, 4 } };
+} last_looks[] = { { 0, 3 }, { EOPNOTSUPP, 2 } };
 
 TEST_EACH(path_that_leads_elsewhere_after_the_verdict_is_kept, last_looks)
 {
@@ -350,9 +407,10 @@ static const struct {
 	int nth, way;
 } claims[] = {
 	{ "sys_link_fd", 2, 0 },
-	{ "sys_fstatat", 3, 0 },
-	{ "sys_fstatat", 2, EOPNOTSUPP },
-	{ "sys_fstatat", 3, EOPNOTSUPP },
+	{ "sys_fstatat", 2, 0 },
+	{ "sys_open_path", 2, 0 },
+	{ "sys_fstatat", 1, EOPNOTSUPP },
+	{ "sys_open_path", 2, EOPNOTSUPP },
 };
 
 TEST_EACH(path_is_judged_again_with_the_right_to_replace, claims)
@@ -429,7 +487,7 @@ TEST(path_that_is_free_for_a_moment_is_kept)
 
 	other = holder_start(PATH);
 	forge_stale();
-	do_before("sys_fstatat", 2, free_then_locked);
+	do_before("sys_open_path", 1, free_then_locked);
 	steer_before("sys_link_fd", 2, act, NULL);
 	ck_assert_int_eq(lockfile_pid_trylock(lock), BUSY);
 	ck_assert_int_eq(acted, 2);
@@ -603,6 +661,65 @@ TEST(stale_file_of_another_user_in_a_sticky_directory_is_not_ours_to_replace)
 	remove_path();
 }
 
+static void give_to_a_stranger(void)
+{
+	ck_assert_int_eq(chown(PATH, 65533, 65533), 0);
+}
+
+/* Its owner may hang whoever touches it (lib/object.c). */
+TEST_EACH(stale_file_of_a_stranger_in_a_sticky_directory_is_not_for_root_to_replace, ways)
+{
+	static const char *const calls[] = { "sys_rename", "sys_unlinkat", "sys_fchmod" };
+	struct lockfile_pid *lock;
+	ino_t ino;
+	struct stat st;
+
+	SKIP_UNLESS_ROOT();
+	lock = begin(ways[_i]);
+	forge_stale();
+	ck_assert_int_eq(stat(PATH, &st), 0);
+	ino = st.st_ino;
+	give_to_a_stranger();
+	ck_assert_int_eq(chmod(".", 01777), 0);
+	ck_assert_int_eq(lockfile_pid_trylock(lock), -EPERM);
+	ck_assert_int_eq(steer_count(calls[0]), 0);
+	ck_assert_int_eq(stat(PATH, &st), 0);
+	ck_assert_uint_eq(st.st_ino, ino);
+	ck_assert_str_eq(list_dir("."), PATH " ");
+	/* that of the directory's owner is, and without the sticky bit all are */
+	ck_assert_int_eq(chown(".", 65533, 65533), 0);
+	ck_assert_int_eq(lockfile_pid_trylock(lock), 0);
+	ck_assert_int_eq(lockfile_pid_unlock(lock), 0);
+	ck_assert_int_eq(chown(".", 0, 0), 0);
+	ck_assert_int_eq(chmod(".", 0777), 0);
+	forge_stale();
+	give_to_a_stranger();
+	ck_assert_int_eq(lockfile_pid_trylock(lock), 0);
+	ck_assert_int_eq(chmod(".", 0755), 0);
+	end(lock);
+}
+
+/* Of the last look at the directory, with the right to replace. */
+TEST(failure_to_tell_whose_file_it_is_is_an_error)
+{
+	struct lockfile_pid *lock;
+
+	SKIP_UNLESS_ROOT();
+	lock = begin(0);
+	forge_stale();
+	give_to_a_stranger();
+	ck_assert_int_eq(lockfile_pid_trylock(lock), 0);
+	ck_assert_int_eq(lockfile_pid_unlock(lock), 0);
+	forge_stale();
+	give_to_a_stranger();
+	/* two links are looked at, and twice whether the content may be read */
+	steer_result("sys_fstatat", 5, -EIO);
+	ck_assert_int_eq(lockfile_pid_trylock(lock), -EIO);
+	ck_assert_str_eq(list_dir("."), PATH " ");
+	remove_path();
+	end(lock);
+}
+
 /* Over a network: it was done, but the answer is that to the second request. */
 static void rename_it(void)
 {
@@ -619,6 +736,24 @@ TEST_EACH(rename_that_claims_to_have_failed_has_succeeded, ways)
 	ck_assert_int_eq(lockfile_pid_trylock(lock), 0);
 	ck_assert_int_eq(steer_count("sys_rename"), 1);
 	ck_assert_int_eq(lockfile_pid_verify(lock), 0);
+	end(lock);
+}
+
+/* ETXTBSY: another host has the file that is replaced in use for a moment. */
+TEST_EACH(rename_that_is_held_up_is_tried_again, ways)
+{
+	struct lockfile_pid *lock = begin(ways[_i]);
+
+	forge_stale();
+	steer_result("sys_rename", 1, -ETXTBSY);
+	ck_assert_int_eq(lockfile_pid_trylock(lock), 0);
+	ck_assert_int_eq(steer_count("sys_rename"), 2);
+	ck_assert_int_eq(lockfile_pid_unlock(lock), 0);
+	forge_stale();
+	steer_result("sys_rename", EVERY, -ETXTBSY);
+	ck_assert_int_eq(lockfile_pid_trylock(lock), BUSY);
+	ck_assert_str_eq(list_dir("."), PATH " ");
+	remove_path();
 	end(lock);
 }
 
@@ -681,6 +816,73 @@ TEST(link_that_claims_to_have_failed_has_succeeded)
 	ck_assert_int_eq(steer_count("sys_link_fd"), 1);
 	ck_assert_int_eq(lockfile_pid_verify(lock), 0);
 	ck_assert_str_eq(list_dir("."), PATH " ");
+	end(lock);
+}
+
+static void be_removed(void)
+{
+	remove_path();
+}
+
+static void be_replaced(void)
+{
+	remove_path();
+	forge_foreign(PATH, 1);
+}
+
+static const struct {
+	void (*action)(void);
+	int result;
+} after_link[] = { { be_removed, 0 }, { be_replaced, BUSY } };
+
+/* A thread with descriptors of its own once linked a stranger's file by way of /proc/self. */
+TEST_EACH(link_is_compared_with_what_is_at_the_path, after_link)
+{
+	struct lockfile_pid *lock = begin(0);
+	int before = count_descriptors();
+
+	do_after("sys_link_fd", 1, after_link[_i].action);
+	ck_assert_int_eq(lockfile_pid_trylock(lock), after_link[_i].result);
+	ck_assert_int_eq(acted, 1);
+	if (after_link[_i].result == 0) {
+		assert_content(PATH, "%d\n", (int)getpid());
+		ck_assert_int_eq(lockfile_pid_verify(lock), 0);
+	} else {
+		assert_content(PATH, "1\n");
+		ck_assert_int_eq(count_descriptors(), before);
+		remove_path();
+	}
+	end(lock);
+}
+
+static void be_moved(void)
+{
+	ck_assert_int_eq(rename(PATH, "moved.pid"), 0);
+}
+
+/* Nobody holds it where it was moved to. */
+TEST(file_that_was_moved_after_the_link_is_abandoned)
+{
+	struct lockfile_pid *lock = begin(0), *other_lock;
+	pid_t pid;
+
+	do_after("sys_link_fd", 1, be_moved);
+	ck_assert_int_eq(lockfile_pid_trylock(lock), 0);
+	ck_assert_int_eq(acted, 1);
+	ck_assert_int_eq(lockfile_pid_new(&other_lock, "moved.pid"), 0);
+	ck_assert_int_eq(lockfile_pid_check(other_lock, &pid), LOCKFILE_PID_ERR_PROCESS_DEAD);
+	lockfile_pid_free(other_lock);
+	ck_assert_int_eq(unlink("moved.pid"), 0);
+	end(lock);
+}
+
+TEST(failing_look_after_a_link_does_not_matter)
+{
+	struct lockfile_pid *lock = begin(0);
+
+	steer_result("sys_fstatat", 1, -EIO);
+	ck_assert_int_eq(lockfile_pid_trylock(lock), 0);
+	ck_assert_int_eq(lockfile_pid_verify(lock), 0);
 	end(lock);
 }
 

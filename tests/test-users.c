@@ -55,10 +55,10 @@ static const struct cell {
 	{ &sticky, ROOT, ROOT, BY_RELEASE, 0, 0 },
 	{ &sticky, ROOT, DAEMON, LOOKS, 0, -EPERM },
 	{ &sticky, ROOT, STRANGER, LOOKS, 0, -EPERM },
-	{ &sticky, DAEMON, ROOT, LOOKS, 0, 0 },
+	{ &sticky, DAEMON, ROOT, LOOKS, 0, -EPERM },
 	{ &sticky, DAEMON, DAEMON, BY_RELEASE, 0, 0 },
 	{ &sticky, DAEMON, STRANGER, LOOKS, 0, -EPERM },
-	{ &sticky, STRANGER, ROOT, LOOKS, 0, 0 },
+	{ &sticky, STRANGER, ROOT, LOOKS, 0, -EPERM },
 	{ &sticky, STRANGER, DAEMON, LOOKS, 0, -EPERM },
 	{ &sticky, STRANGER, STRANGER, BY_RELEASE, 0, 0 },
 };
