@@ -15,14 +15,17 @@ chmod 755 "$tmp"
 
 # in_system COMMAND...: run it in the system of the release, with mounts and processes of its own.
 # The hierarchy of control groups is where a machine with systemd has it.  The inner shell is
-# process 1 and reaps orphans, as init does.
+# process 1 and reaps orphans, as init does.  Its root is not changed by chroot(1), below which
+# unshare(1) and nsenter(1) would find the root of the machine.
 in_system()
 {
 	# shellcheck disable=SC2016 # for the inner shell
 	clean unshare --mount --pid --ipc --fork --kill-child sh -c '
-		cd "$0" && mount --rbind /dev dev && mount -t tmpfs shm dev/shm &&
+		root=$1 && shift && mount --bind "$root" "$root" && cd "$root" &&
+		mount --rbind /dev dev && mount -t tmpfs shm dev/shm &&
 		mount -t proc proc proc && mount -t sysfs sys sys &&
-		mount -t cgroup2 cgroup2 sys/fs/cgroup && chroot . "$@"; exit' "$base" "$@"
+		mount -t cgroup2 cgroup2 sys/fs/cgroup &&
+		pivot_root . . && umount --lazy . && cd / && "$@"; exit' sh "$base" "$@"
 }
 
 # get_system: copy it, or make it.  The Release file of sid on a mirror may be older than it allows.
