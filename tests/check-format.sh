@@ -138,13 +138,13 @@ is_locked()
 	grep -h '^lock:.* OFDLCK *ADVISORY *WRITE .* 0 0$' "/proc/$holder/fdinfo"/*
 }
 
-# line_has_mode MODE: with a directory of this mode
-line_has_mode()
+# queue_is_private MODE: whatever the mode of the directory, the wait queue is its user's
+queue_is_private()
 {
 	chmod "$1" "$dir"
 	"$TOOL" run "$lock" true &
 	waiter=$!
-	await test -p "$lock.queue" && await has_mode "$lock.queue" "$2"
+	await test -p "$lock.queue" && await has_mode "$lock.queue" 600
 	result=$?
 	kill "$waiter"
 	wait "$waiter"
@@ -168,10 +168,9 @@ hold
 expect 'the content is the PID and a newline' has_the_pid_alone
 expect 'the mode is 0644' has_mode "$lock" 644
 expect 'its first byte is locked for writing' is_locked
-expect 'the line has mode 01600' line_has_mode 755 1600
-expect 'the line is open to the group as the directory is' line_has_mode 775 660
-expect 'the line is open to others as the directory is' line_has_mode 757 606
-expect 'the line is open to all as the directory is' line_has_mode 777 666
+for mode in 755 775 757 777; do
+	expect "the wait queue has mode 0600 in a directory of mode $mode" queue_is_private "$mode"
+done
 if read_attribute >"$tmp/attribute.before" 2>/dev/null && [ -s "$tmp/attribute.before" ]; then
 	release
 	hold

@@ -149,9 +149,8 @@ TEST_EACH(a_holder_whose_descriptors_were_closed_still_holds, sandboxes)
 }
 
 /*
- * Without an attribute a lock file is not what it promises to be.  Where the
- * file system has none that is so; where only this process may not set it,
- * there is no lock for it.
+ * A process that may not set attributes locks without them, as on a file system that
+ * has none.  One that runs out of room gets an error and leaves nothing behind.
  */
 
 static const struct {
@@ -159,13 +158,17 @@ static const struct {
 	int expected;
 } attributes[] = {
 	{ { .furnish = { { refuse_fsetxattr, EOPNOTSUPP } } }, 0 },
-	{ { .furnish = { { refuse_fsetxattr, EPERM } } }, -EPERM },
-	{ { .furnish = { { refuse_fsetxattr, ENOSYS } } }, -ENOSYS },
-	{ { .furnish = { { refuse_fsetxattr, EPERM }, { refuse_tmpfile, ENOSYS } } }, -EPERM },
-	{ { .furnish = { { refuse_fsetxattr, ENOSYS }, { refuse_tmpfile, EPERM } } }, -ENOSYS },
+	{ { .furnish = { { refuse_fsetxattr, EPERM } } }, 0 },
+	{ { .furnish = { { refuse_fsetxattr, EACCES } } }, 0 },
+	{ { .furnish = { { refuse_fsetxattr, ENOSYS } } }, 0 },
+	{ { .furnish = { { refuse_fsetxattr, EPERM }, { refuse_tmpfile, ENOSYS } } }, 0 },
+	{ { .furnish = { { refuse_fsetxattr, ENOSYS }, { refuse_tmpfile, EPERM } } }, 0 },
+	{ { .furnish = { { refuse_fsetxattr, ENOSPC } } }, -ENOSPC },
+	{ { .furnish = { { refuse_fsetxattr, EDQUOT } } }, -EDQUOT },
+	{ { .furnish = { { refuse_fsetxattr, ENOSPC }, { refuse_tmpfile, ENOSYS } } }, -ENOSPC },
 };
 
-TEST_EACH(what_is_held_is_busy_to_who_may_not_set_attributes, attributes)
+TEST_EACH(held_lock_is_busy_for_a_process_that_cannot_set_attributes, attributes)
 {
 	struct pair pair = { holder_start("x.pid"),
 		             container_start(&attributes[_i].sandbox, "x.pid") };
@@ -178,7 +181,7 @@ TEST_EACH(what_is_held_is_busy_to_who_may_not_set_attributes, attributes)
 	end_pair(&pair);
 }
 
-TEST_EACH(who_may_not_set_attributes_is_told_and_leaves_nothing, attributes)
+TEST_EACH(refused_attributes_are_done_without_and_no_room_is_an_error, attributes)
 {
 	struct holder contender = container_start(&attributes[_i].sandbox, "x.pid");
 	int expected = attributes[_i].expected;
@@ -192,7 +195,7 @@ TEST_EACH(who_may_not_set_attributes_is_told_and_leaves_nothing, attributes)
 	holder_end(&contender);
 }
 
-TEST_EACH(who_may_not_set_attributes_leaves_a_dead_ones_lock_to_others, attributes)
+TEST_EACH(process_without_room_for_attributes_leaves_a_stale_lock_to_others, attributes)
 {
 	struct holder contender = container_start(&attributes[_i].sandbox, "x.pid"),
 		      other = holder_start("x.pid");
@@ -209,8 +212,8 @@ TEST_EACH(who_may_not_set_attributes_leaves_a_dead_ones_lock_to_others, attribut
 		ck_assert_int_eq(unlink("x.pid"), 0);
 }
 
-/* In line it has no place in anybody's way. */
-TEST_EACH(who_may_not_set_attributes_is_told_when_its_turn_comes, attributes)
+/* It does not delay the next waiter. */
+TEST_EACH(waiter_without_room_for_attributes_gets_the_error_when_it_is_woken, attributes)
 {
 	struct holder holder = holder_start("x.pid"),
 		      first = container_start(&attributes[_i].sandbox, "x.pid"),
