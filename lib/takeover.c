@@ -369,8 +369,14 @@ int takeover_exchange(const struct lockfile_pid *lock, struct pidfile *candidate
 
 void takeover_withdraw(const struct lockfile_pid *lock, struct pidfile *candidate, int dirfd)
 {
-	/* by hand the name can have been moved: remove nobody else's */
+	/*
+	 * By hand the name can have been moved: remove nobody else's.  Our file may be at
+	 * PATH then, where it must not be taken for that of a living holder whose
+	 * descriptor was closed externally.
+	 */
 	if (pidfile_is_at(candidate, dirfd, lock->path.takeover) == 1)
 		sys_unlinkat(dirfd, lock->path.takeover, 0);
+	else if (pidfile_has_fd(candidate))
+		pidfile_mark_let_go(candidate, candidate->descriptor.fd);
 	pidfile_drop(candidate);
 }

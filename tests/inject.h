@@ -27,6 +27,7 @@ struct operation {
 	void (*judge)(int r); /* of failures; must leave nothing behind */
 	int result;           /* when nothing fails */
 	void (*clean)(void);  /* removes what nobody is to take over */
+	int leaked;           /* so many descriptors the scene itself keeps open until then */
 	bool on_old_kernel;   /* that makes a difference */
 	bool waits;           /* what lies without end may make it wait without end */
 	bool in_child;        /* what was begun there ends with that process */

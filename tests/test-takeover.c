@@ -876,12 +876,34 @@ TEST(file_that_was_moved_after_the_link_is_abandoned)
 	end(lock);
 }
 
+static void move_takeover_file(void)
+{
+	ck_assert_int_eq(rename(PATH ".takeover", "moved.pid"), 0);
+}
+
+TEST(file_that_was_moved_before_the_withdrawal_is_abandoned)
+{
+	struct lockfile_pid *lock = begin(0), *other_lock;
+	pid_t pid;
+
+	forge_foreign(PATH, dead_pid());
+	do_before("sys_rename", 1, move_takeover_file);
+	ck_assert_int_eq(lockfile_pid_trylock(lock), 0);
+	ck_assert_int_eq(acted, 1);
+	ck_assert_int_eq(lockfile_pid_new(&other_lock, "moved.pid"), 0);
+	ck_assert_int_eq(lockfile_pid_check(other_lock, &pid), LOCKFILE_PID_ERR_PROCESS_DEAD);
+	lockfile_pid_free(other_lock);
+	ck_assert_int_eq(unlink("moved.pid"), 0);
+	end(lock);
+}
+
 TEST(failing_look_after_a_link_does_not_matter)
 {
 	struct lockfile_pid *lock = begin(0);
 
 	steer_result("sys_fstatat", 1, -EIO);
 	ck_assert_int_eq(lockfile_pid_trylock(lock), 0);
+	ck_assert_int_eq(steer_count("sys_link_fd"), 1);
 	ck_assert_int_eq(lockfile_pid_verify(lock), 0);
 	end(lock);
 }
