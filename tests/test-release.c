@@ -908,16 +908,19 @@ static void remove_in_d(void)
 static void release_in_another_root(void *argument)
 {
 	struct lockfile_pid *lock = hold_in("d/" PATH);
+	int outside;
 
 	(void)argument;
 	in_the_old_root();
 	if (loses_directory)
 		REQUIRE(close(lock->dir.fd) == 0);
-	REQUIRE(chroot("root") == 0 && chdir("/") == 0);
+	outside = enter_root("root");
+	REQUIRE(chdir("/") == 0);
 	REQUIRE(lockfile_pid_verify(lock) == expected);
 	REQUIRE(lockfile_pid_unlock(lock) == expected);
 	REQUIRE(lockfile_pid_unlock(lock) == ROGUE);
 	lockfile_pid_free(lock);
+	leave_root(outside);
 }
 
 static const struct {
@@ -1001,9 +1004,9 @@ static void adopt_in_another_root(void *argument)
 {
 	struct lockfile_pid *lock = argument;
 	char content[16] = "";
-	int there = open("d/", O_PATH | O_CLOEXEC), fd;
+	int there = open("d/", O_PATH | O_CLOEXEC), outside = enter_root("root"), fd;
 
-	REQUIRE(chroot("root") == 0 && chdir("/") == 0);
+	REQUIRE(chdir("/") == 0);
 	REQUIRE(lockfile_pid_adopt(lock) == 0);
 	fd = openat(there, PATH, O_RDONLY | O_CLOEXEC);
 	REQUIRE(read(fd, content, sizeof(content) - 1) > 0 && atoi(content) == (int)getpid());
@@ -1011,6 +1014,7 @@ static void adopt_in_another_root(void *argument)
 	REQUIRE(lockfile_pid_adopt(lock) == 0);
 	REQUIRE(lockfile_pid_unlock(lock) == 0);
 	REQUIRE(faccessat(there, PATH, F_OK, 0) < 0 && errno == ENOENT);
+	leave_root(outside);
 }
 
 TEST(a_lock_is_adopted_after_chroot)

@@ -310,3 +310,17 @@ void fill_up(const char *name)
 	ck_assert_int_eq(errno, ENOSPC);
 	close(fd);
 }
+
+int enter_root(const char *dir)
+{
+	int outside = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+	REQUIRE(outside >= 0 && chroot(dir) == 0);
+	return outside;
+}
+
+void leave_root(int outside)
+{
+	REQUIRE(fchdir(outside) == 0 && chroot(".") == 0);
+	close(outside);
+}

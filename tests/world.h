@@ -81,4 +81,11 @@ void unmount(const char *name);
 /* Leaves no room in the file system of a file that it makes. */
 void fill_up(const char *name);
 
+/*
+ * chroot(2) in a child, and back before it ends: where coverage is counted the counts
+ * go to files outside.  The first returns what the second needs.
+ */
+int enter_root(const char *dir);
+void leave_root(int outside);
+
 #endif
