@@ -800,10 +800,7 @@ TEST_EACH(file_that_was_swapped_before_it_is_opened_by_name_is_not_touched, swap
 	write_file(PATH, "x");
 	steer_result("sys_reopen", EVERY, -ENOENT);
 	/* of PATH.takeover: a prepared file, the directory and PATH are opened before */
-	if (_i == 0)
-		do_before("sys_openat", 4, become_newer_file);
-	else
-		do_before("sys_fstatat", 4, become_newer_file);
+	do_before(swaps[_i], 4, become_newer_file);
 	ck_assert_int_eq(lockfile_pid_trylock(lock), -EEXIST);
 	ck_assert_int_eq(acted, 1);
 	assert_content(TAKEOVER, "somebody's data\n");
