@@ -267,9 +267,12 @@ TEST(a_relative_path_works_outside_of_the_root)
 /* A directory of that name that is another: it was moved, and made again. */
 static void lock_where_the_name_leads_elsewhere(void *unused)
 {
+	char *cwd = getcwd(NULL, 0);
+
 	(void)unused;
 	REQUIRE(mkdir("d", 0700) == 0 && mkdir("other", 0700) == 0);
-	REQUIRE(asprintf(&told_directory, "%s/other", getcwd(NULL, 0)) > 0);
+	REQUIRE(asprintf(&told_directory, "%s/other", cwd) > 0);
+	free(cwd);
 	REQUIRE(chdir("d") == 0);
 	hold_and_release();
 	REQUIRE(chdir("..") == 0 && rmdir("d") == 0 && rmdir("other") == 0);
