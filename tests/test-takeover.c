@@ -861,18 +861,25 @@ static void be_moved(void)
 }
 
 /* Nobody holds it where it was moved to. */
+static void check_moved_is_abandoned(void)
+{
+	struct lockfile_pid *lock;
+	pid_t pid;
+
+	ck_assert_int_eq(lockfile_pid_new(&lock, "moved.pid"), 0);
+	ck_assert_int_eq(lockfile_pid_check(lock, &pid), LOCKFILE_PID_ERR_PROCESS_DEAD);
+	lockfile_pid_free(lock);
+	ck_assert_int_eq(unlink("moved.pid"), 0);
+}
+
 TEST(file_that_was_moved_after_the_link_is_abandoned)
 {
-	struct lockfile_pid *lock = begin(0), *other_lock;
-	pid_t pid;
+	struct lockfile_pid *lock = begin(0);
 
 	do_after("sys_link_fd", 1, be_moved);
 	ck_assert_int_eq(lockfile_pid_trylock(lock), 0);
 	ck_assert_int_eq(acted, 1);
-	ck_assert_int_eq(lockfile_pid_new(&other_lock, "moved.pid"), 0);
-	ck_assert_int_eq(lockfile_pid_check(other_lock, &pid), LOCKFILE_PID_ERR_PROCESS_DEAD);
-	lockfile_pid_free(other_lock);
-	ck_assert_int_eq(unlink("moved.pid"), 0);
+	check_moved_is_abandoned();
 	end(lock);
 }
 
@@ -883,17 +890,13 @@ static void move_takeover_file(void)
 
 TEST(file_that_was_moved_before_the_withdrawal_is_abandoned)
 {
-	struct lockfile_pid *lock = begin(0), *other_lock;
-	pid_t pid;
+	struct lockfile_pid *lock = begin(0);
 
 	forge_foreign(PATH, dead_pid());
 	do_before("sys_rename", 1, move_takeover_file);
 	ck_assert_int_eq(lockfile_pid_trylock(lock), 0);
 	ck_assert_int_eq(acted, 1);
-	ck_assert_int_eq(lockfile_pid_new(&other_lock, "moved.pid"), 0);
-	ck_assert_int_eq(lockfile_pid_check(other_lock, &pid), LOCKFILE_PID_ERR_PROCESS_DEAD);
-	lockfile_pid_free(other_lock);
-	ck_assert_int_eq(unlink("moved.pid"), 0);
+	check_moved_is_abandoned();
 	end(lock);
 }
 
