@@ -130,7 +130,7 @@ is_little_endian()
 # What does not depend on the acquisition: version and flags, boot and namespaces.
 constants()
 {
-	bytes 0 4 && bytes 16 24 &&
+	bytes 0 4 && bytes 16 8 && bytes 32 8 &&
 		getfattr --absolute-names --only-values -n "$attribute" "$lock" | wc -c
 }
 

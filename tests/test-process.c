@@ -1082,6 +1082,11 @@ TEST_EACH(handler_that_runs_inside_the_fork_may_fork, nested_in)
 {
 	pid_t pid;
 
+#ifndef __GLIBC__
+	/* musl goes on in its list where the outer fork was: it calls some handlers only */
+	if (!nested_in[_i][0])
+		SKIP("this C library does not call all handlers of a fork inside a fork");
+#endif
 	ck_assert_int_eq(lockfile_pid_new(&early, "early.pid"), 0);
 	ck_assert_int_eq(lockfile_pid_trylock(early), 0);
 	nested_status = 0;
