@@ -125,16 +125,15 @@ union statx_result {
 
 uint64_t sys_mount_id(const char *name)
 {
-#ifdef SYS_statx
-	union statx_result result;
+	/* a call that fails writes nothing */
+	union statx_result result = { { 0 } };
 
-	if (syscall(SYS_statx, AT_FDCWD, name, 0, STATX_WITH_MOUNT, &result) == 0 &&
-	    result.part.mask & STATX_WITH_MOUNT)
-		return result.part.mount;
+#ifdef SYS_statx
+	syscall(SYS_statx, AT_FDCWD, name, 0, STATX_WITH_MOUNT, &result);
 #else
 	(void)name;
 #endif
-	return 0;
+	return result.part.mask & STATX_WITH_MOUNT ? result.part.mount : 0;
 }
 
 int sys_flags(int fd)

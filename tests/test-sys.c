@@ -110,6 +110,40 @@ TEST_EACH(path_is_opened_where_openat2_is_refused, unknown_call)
 	ck_assert_int_eq(r, 0);
 }
 
+static void ask_for_the_mount_without_statx(void *error)
+{
+	const struct refusal statx = { SYS_statx, 0, *(int *)error, WHATEVER_IT_IS, 0, 0 };
+	int r = refuse(&statx, 1);
+
+	if (r < 0)
+		_exit(-r);
+	REQUIRE(sys_mount_id("/") == 0);
+}
+
+TEST_EACH(mount_is_unknown_where_statx_is_refused, unknown_call)
+{
+	int error = unknown_call[_i], r;
+
+	steer_reset();
+	r = in_child(ask_for_the_mount_without_statx, &error);
+	if (r > 1)
+		SKIP("cannot filter system calls: error %d", r);
+	ck_assert_int_eq(r, 0);
+}
+
+TEST(two_mounts_have_two_numbers)
+{
+	steer_reset();
+	if (sys_mount_id(".") == 0)
+		SKIP("needs Linux 5.8");
+	private_mounts();
+	mount_tmpfs("d", "size=1m");
+	ck_assert_uint_ne(sys_mount_id("d"), 0);
+	ck_assert_uint_ne(sys_mount_id("d"), sys_mount_id("."));
+	unmount("d");
+	ck_assert_int_eq(rmdir("d"), 0);
+}
+
 /* One more than the first thread has, and the same number as another file of it. */
 static void *reopen_with_descriptors_of_its_own(void *first)
 {
