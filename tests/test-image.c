@@ -42,6 +42,14 @@ TEST(image_without_random_bytes_is_unknown)
 	ck_assert_uint_ne(image_hash(random), 0);
 }
 
+/* 0 says that the image is unknown.  A search found this key, whose hash ends in 32 bits of 0. */
+TEST(hash_of_zero_is_one)
+{
+	unsigned char random[IMAGE_RANDOM_SIZE] = { 0xb0, 0xc7, 0xe2, 0x55 };
+
+	ck_assert_uint_eq(image_hash(random), 1);
+}
+
 TEST(token_is_the_hash_of_the_bytes_of_this_image)
 {
 	const unsigned char *random = (const unsigned char *)getauxval(AT_RANDOM);
