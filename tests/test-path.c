@@ -17,6 +17,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -54,7 +55,7 @@ WRAP(char *, strdup, (const char *text), (text))
 WRAP(char *, strndup, (const char *text, size_t size), (text, size))
 
 /* The current directory, as it is told if not NULL. */
-static char *told_directory;
+static const char *told_directory;
 
 #define __real_getcwd tell_directory
 WRAP(char *, getcwd, (char *buf, size_t size), (buf, size))
@@ -69,14 +70,19 @@ char *tell_directory(char *buf, size_t size)
 static const struct {
 	const char *path;
 	int calls; /* of the handle, path as given, absolute path, directory; that of now */
-} paths[] = { { "x.pid", 5 }, { "./x.pid", 5 }, { "/x.pid", 4 } };
+	const char *directory; /* that of now, by a name that leads elsewhere */
+} paths[] = {
+	{ "x.pid", 5, NULL }, { "./x.pid", 5, NULL }, { "/x.pid", 4, NULL }, { "x.pid", 5, "/proc" }
+};
 
 TEST_EACH(new_without_memory_says_so_and_leaves_nothing, paths)
 {
+	int failed = 0, before = count_descriptors(), r;
 	struct lockfile_pid *lock = NULL;
-	int failed = 0, r;
 
+	told_directory = paths[_i].directory;
 	do {
+		ck_assert_int_eq(count_descriptors(), before);
 		failing_call = failed + 1;
 		r = lockfile_pid_new(&lock, paths[_i].path);
 		failed += r < 0;
@@ -87,6 +93,7 @@ TEST_EACH(new_without_memory_says_so_and_leaves_nothing, paths)
 	ck_assert_int_eq(failed, paths[_i].calls);
 	ck_assert_str_eq(lockfile_pid_path(lock), paths[_i].path);
 	lockfile_pid_free(lock);
+	ck_assert_int_eq(count_descriptors(), before);
 }
 
 /* What a name leads to. */
@@ -267,14 +274,16 @@ TEST(a_relative_path_works_outside_of_the_root)
 /* A directory of that name that is another: it was moved, and made again. */
 static void lock_where_the_name_leads_elsewhere(void *unused)
 {
-	char *cwd = getcwd(NULL, 0);
+	char *cwd = getcwd(NULL, 0), *other;
 
 	(void)unused;
 	REQUIRE(mkdir("d", 0700) == 0 && mkdir("other", 0700) == 0);
-	REQUIRE(asprintf(&told_directory, "%s/other", cwd) > 0);
+	REQUIRE(asprintf(&other, "%s/other", cwd) > 0);
 	free(cwd);
+	told_directory = other;
 	REQUIRE(chdir("d") == 0);
 	hold_and_release();
+	free(other);
 	REQUIRE(chdir("..") == 0 && rmdir("d") == 0 && rmdir("other") == 0);
 }
 
@@ -283,6 +292,28 @@ TEST(a_name_that_leads_elsewhere_is_not_that_of_the_current_directory)
 	steer_reset();
 	ck_assert_int_eq(in_child(lock_where_the_name_leads_elsewhere, NULL), 0);
 	assert_nothing_left();
+}
+
+/* Another file system was mounted there: the root of each tmpfs has the same number. */
+static void lock_under_a_mount(void *unused)
+{
+	(void)unused;
+	REQUIRE(chdir("d") == 0);
+	REQUIRE(mount("none", "../d", "tmpfs", 0, "size=1m") == 0);
+	hold_and_release();
+}
+
+TEST(a_name_that_leads_to_another_device_is_not_that_of_the_current_directory)
+{
+	steer_reset();
+	private_mounts();
+	mount_tmpfs("d", "size=1m");
+	ck_assert_int_eq(in_child(lock_under_a_mount, NULL), 0);
+	ck_assert_str_eq(list_dir("d"), "");
+	unmount("d");
+	ck_assert_str_eq(list_dir("d"), "");
+	unmount("d");
+	ck_assert_int_eq(rmdir("d"), 0);
 }
 
 /* By its name, which is the usual case, it can be made again; without a descriptor. */
@@ -314,16 +345,17 @@ static struct lockfile_pid *lock_deep(void)
 	return new_lock(NAME);
 }
 
-static const bool given_away[] = { false, true };
-static bool is_given_away;
+/* To what the number of the descriptor is given; on the device of the directory, and not. */
+static const char *const given_away[] = { NULL, "..", "/proc" };
+static const char *given_to;
 
 static int give_away(int number)
 {
 	int own = -1;
 
 	REQUIRE(close(number) == 0);
-	if (is_given_away) {
-		own = open("/", O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (given_to) {
+		own = open(given_to, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 		REQUIRE(own == number);
 	}
 	return own;
@@ -353,7 +385,7 @@ static void lose_the_directory(void *unused)
 TEST_EACH(a_directory_without_a_name_and_without_its_descriptor_is_ebadf, given_away)
 {
 	steer_reset();
-	is_given_away = given_away[_i];
+	given_to = given_away[_i];
 	ck_assert_int_eq(in_child(lose_the_directory, NULL), 0);
 	assert_nothing_left();
 }
@@ -378,7 +410,7 @@ static void lose_the_directory_and_release(void *unused)
 TEST_EACH(a_holder_needs_no_directory_without_a_name, given_away)
 {
 	steer_reset();
-	is_given_away = given_away[_i];
+	given_to = given_away[_i];
 	ck_assert_int_eq(in_child(lose_the_directory_and_release, NULL), 0);
 	assert_nothing_left();
 }
@@ -406,10 +438,11 @@ TEST(a_holder_without_any_descriptor_of_a_directory_without_a_name_is_told)
 	assert_nothing_left();
 }
 
+/* What the parent has open of the directory, beside what the path begins with. */
+static int there;
+
 static void lock_in_child(void *lock)
 {
-	int there = open(".", O_PATH | O_CLOEXEC);
-
 	REQUIRE(chdir("/") == 0);
 	REQUIRE(lockfile_pid_verify(lock) == LOCKFILE_PID_ERR_ROGUE_DELETION);
 	REQUIRE(lockfile_pid_trylock(lock) == 0);
@@ -423,7 +456,10 @@ static void fork_deep_down(void *unused)
 	struct lockfile_pid *lock = lock_deep();
 
 	(void)unused;
+	/* opened in the child it could get the number of one that was closed */
+	there = open(".", O_PATH | O_CLOEXEC);
 	REQUIRE(in_child(lock_in_child, lock) == 0);
+	close(there);
 	REQUIRE(lockfile_pid_trylock(lock) == 0);
 	REQUIRE(lockfile_pid_unlock(lock) == 0);
 	lockfile_pid_free(lock);
@@ -458,4 +494,43 @@ TEST(new_without_a_descriptor_for_a_directory_without_a_name_is_emfile)
 	steer_reset();
 	ck_assert_int_eq(in_child(new_without_a_descriptor, NULL), 0);
 	assert_nothing_left();
+}
+
+/* The root directory. */
+
+TEST(a_root_is_another_by_each_of_its_numbers)
+{
+	struct path path;
+
+	steer_reset();
+	ck_assert_int_eq(path_init(&path, "/" NAME), 0);
+	ck_assert(!path_has_other_root(&path));
+	path.root.dev++;
+	ck_assert(path_has_other_root(&path));
+	path.root.dev--;
+	path.root.ino++;
+	ck_assert(path_has_other_root(&path));
+	path.root.ino--;
+	path.root.mount++;
+	ck_assert(path_has_other_root(&path));
+	path_release(&path);
+}
+
+TEST(a_root_that_cannot_be_looked_at_is_no_other)
+{
+	struct path path;
+
+	steer_reset();
+	steer_result("sys_fstatat", 1, -EACCES);
+	ck_assert_int_eq(path_init(&path, "/" NAME), 0);
+	ck_assert(!path_has_other_root(&path));
+	path_release(&path);
+	steer_reset();
+	ck_assert_int_eq(path_init(&path, "/" NAME), 0);
+	path.root.ino++;
+	ck_assert(path_has_other_root(&path));
+	steer_result("sys_fstatat", 1, -EACCES);
+	ck_assert(!path_has_other_root(&path));
+	path_release(&path);
+	steer_reset();
 }
