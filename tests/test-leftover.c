@@ -841,7 +841,7 @@ static const struct {
 	{ "sys_reopen", FIND_TAKEOVER, EPERM },
 	{ "sys_reopen", FIND_TAKEOVER, EMFILE },
 	{ "sys_lock_byte", 1, ENOLCK },
-	{ "sys_fgetxattr", 1, EIO },
+	{ "sys_fgetxattr", 2, EIO },
 	{ "sys_pread", 2, EIO },
 	{ "sys_write_lock", 2, ENOLCK },
 	{ "sys_fstatat", 3, EIO }, /* after two of links */
@@ -859,5 +859,24 @@ TEST_EACH(failure_to_clear_a_leftover_is_told, file_failures)
 	ck_assert_int_eq(count_descriptors(), before);
 	ck_assert(exists(TAKEOVER));
 	remove_takeover();
+	end(lock);
+}
+
+/* Nothing was looked at before that asks who we are: the path is free, and nothing was made. */
+TEST(who_cannot_look_itself_up_clears_nothing)
+{
+	int before = count_descriptors();
+	struct lockfile_pid *lock;
+
+	steer_reset();
+	ck_assert_int_eq(lockfile_pid_new(&lock, PATH), 0);
+	write_file(TAKEOVER, "");
+	steer_no_tmpfile(EOPNOTSUPP);
+	steer_result("sys_pidfd_open", 1, -EMFILE);
+	ck_assert_int_eq(lockfile_pid_trylock(lock), -EMFILE);
+	ck_assert_str_eq(list_dir("."), TAKEOVER " ");
+	ck_assert_int_eq(count_descriptors(), before);
+	ck_assert_int_eq(lockfile_pid_trylock(lock), 0);
+	ck_assert_str_eq(list_dir("."), PATH " ");
 	end(lock);
 }

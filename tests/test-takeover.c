@@ -20,6 +20,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #define PATH     "x.pid"
@@ -886,6 +887,102 @@ TEST(file_that_was_moved_after_the_link_is_abandoned)
 static void move_takeover_file(void)
 {
 	ck_assert_int_eq(rename(PATH ".takeover", "moved.pid"), 0);
+}
+
+/* One that another attempt left: at PATH.takeover, and at a path that has become free. */
+TEST(older_file_that_was_moved_from_the_takeover_name_is_abandoned)
+{
+	struct lockfile_pid *lock = begin(0);
+	int before = count_descriptors();
+
+	forge_stale();
+	do_after("sys_link_fd", 2, move_takeover_file);
+	ck_assert_int_eq(lockfile_pid_trylock(lock), 0);
+	ck_assert_int_eq(acted, 1);
+	ck_assert_int_eq(lockfile_pid_verify(lock), 0);
+	ck_assert_int_eq(count_descriptors(), before + 2);
+	check_moved_is_abandoned();
+	end(lock);
+}
+
+static int moved;
+
+static void move_path(void *unused)
+{
+	(void)unused;
+	moved++;
+	be_moved();
+}
+
+/* The third link is that of an older file to a path that was stale before. */
+static struct lockfile_pid *begin_with_an_older_file(void)
+{
+	struct lockfile_pid *lock = begin(0);
+
+	forge_stale();
+	write_file(TAKEOVER, "");
+	do_after("sys_unlinkat", 1, remove_path); /* of the leftover */
+	return lock;
+}
+
+TEST(older_file_that_was_moved_after_the_link_is_abandoned)
+{
+	struct lockfile_pid *lock = begin_with_an_older_file();
+	int before = count_descriptors();
+
+	steer_after("sys_link_fd", 3, move_path, NULL);
+	ck_assert_int_eq(lockfile_pid_trylock(lock), 0);
+	ck_assert_int_eq(acted, 1);
+	ck_assert_int_eq(moved, 1);
+	ck_assert_int_eq(lockfile_pid_verify(lock), 0);
+	ck_assert_int_eq(count_descriptors(), before + 2);
+	check_moved_is_abandoned();
+	end(lock);
+}
+
+TEST(older_file_whose_mode_cannot_be_set_is_made_anew)
+{
+	struct lockfile_pid *lock = begin_with_an_older_file();
+	int before = count_descriptors();
+
+	/* at first it was made strict */
+	steer_result("sys_fchmod", 2, -EIO);
+	ck_assert_int_eq(lockfile_pid_trylock(lock), 0);
+	ck_assert_int_eq(acted, 1);
+	ck_assert_int_eq(steer_count("sys_fchmod"), 2);
+	ck_assert_uint_eq(mode_of(PATH), 0644);
+	ck_assert_int_eq(count_descriptors(), before + 2);
+	end(lock);
+}
+
+static const struct lockfile_pid *withdrawing;
+static int own_fd;
+
+/* The number of the descriptor is that of the program's own file by now. */
+static void move_takeover_file_and_give_number_away(void)
+{
+	move_takeover_file();
+	ck_assert_int_eq(close(withdrawing->file.descriptor.fd), 0);
+	own_fd = open("own", O_CREAT | O_RDWR | O_CLOEXEC, 0600);
+	ck_assert_int_eq(own_fd, withdrawing->file.descriptor.fd);
+}
+
+TEST(withdrawal_touches_no_file_of_the_programs_own)
+{
+	struct lockfile_pid *lock = begin(0);
+	char packed[RECORD_SIZE];
+
+	forge_stale();
+	withdrawing = lock;
+	do_before("sys_rename", 1, move_takeover_file_and_give_number_away);
+	ck_assert_int_eq(lockfile_pid_trylock(lock), 0);
+	ck_assert_int_eq(acted, 1);
+	ck_assert_int_eq(fcntl(own_fd, F_GETFD), FD_CLOEXEC);
+	ck_assert_int_lt(fgetxattr(own_fd, RECORD_ATTRIBUTE, packed, sizeof(packed)), 0);
+	close(own_fd);
+	ck_assert_int_eq(unlink("own"), 0);
+	ck_assert_int_eq(unlink("moved.pid"), 0);
+	end(lock);
 }
 
 TEST(file_that_was_moved_before_the_withdrawal_is_abandoned)
