@@ -289,6 +289,30 @@ TEST(free_of_a_file_that_stays_touches_no_file_of_the_programs_own)
 	unlink(TAKEOVER);
 }
 
+/* Nor is another wait queue touched if the number of the directory was given away. */
+TEST(free_of_a_file_that_stays_wakes_nobody_in_another_directory)
+{
+	struct lockfile_pid *lock = begin(0);
+	int number = lock->dir.fd, own;
+
+	ck_assert_int_eq(mkdir("d", 0700), 0);
+	ck_assert_int_eq(mkfifo("d/" PATH ".queue", 0600), 0);
+	ck_assert_int_eq(close(number), 0);
+	own = open("d", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	ck_assert_int_eq(own, number);
+	steer_result("sys_unlinkat", 1, -EPERM);
+	lockfile_pid_free(lock);
+	ck_assert_int_eq(steer_count("sys_unlinkat"), 1);
+	steer_reset();
+	ck_assert(exists("d/" PATH ".queue"));
+	ck_assert_int_eq(fcntl(number, F_GETFD), FD_CLOEXEC);
+	close(own);
+	assert_content(PATH, "%s", "\n");
+	ck_assert_int_eq(unlink("d/" PATH ".queue"), 0);
+	ck_assert_int_eq(rmdir("d"), 0);
+	ck_assert_int_eq(unlink(PATH), 0);
+}
+
 /* The one that waits is woken when it can be replaced. */
 TEST(who_waits_for_a_file_that_cannot_be_removed_has_it_then)
 {
@@ -430,10 +454,14 @@ TEST_EACH(file_that_vanishes_meanwhile_was_not_removed_by_us, ways)
 	end(lock);
 }
 
+/* With /proc, and without, where the directory is opened first. */
 static const struct {
 	const char *call;
 	int nth;
-} looks[] = { { "sys_open_path", 1 }, { "sys_reopen", 1 } };
+	bool no_proc;
+} looks[] = { { "sys_open_path", 1, false },
+	      { "sys_reopen", 1, false },
+	      { "sys_openat", 2, true } };
 
 static void (*const vanishings[])(void) = {
 	remove_it,
@@ -451,6 +479,8 @@ TEST_EACH(file_that_goes_while_it_is_looked_at_is_not_ours, vanishings)
 		struct lockfile_pid *lock = begin(1);
 
 		steer_reset();
+		if (looks[i].no_proc)
+			steer_result("sys_reopen", EVERY, -ENOENT);
 		do_before(looks[i].call, looks[i].nth, vanishings[_i]);
 		ck_assert_int_eq(lockfile_pid_unlock(lock), ROGUE);
 		ck_assert_int_eq(exists(PATH), vanishings[_i] != remove_it);
@@ -477,6 +507,47 @@ TEST(file_of_a_stranger_with_our_number_is_not_touched)
 	ck_assert_int_eq(chmod(".", 0755), 0);
 	ck_assert_int_eq(unlink(PATH), 0);
 	end(lock);
+}
+
+TEST(failure_to_tell_whether_a_file_is_a_strangers_is_told)
+{
+	struct lockfile_pid *lock;
+	int before;
+
+	SKIP_UNLESS_ROOT();
+	lock = begin(1);
+	before = count_descriptors();
+	ck_assert_int_eq(chown(PATH, 65533, 65533), 0);
+	steer_reset();
+	steer_result("sys_fstatat", 1, -EIO);
+	ck_assert_int_eq(lockfile_pid_verify(lock), -EIO);
+	ck_assert_int_eq(steer_count("sys_reopen"), 0);
+	ck_assert_int_eq(count_descriptors(), before);
+	steer_reset();
+	ck_assert_int_eq(lockfile_pid_verify(lock), 0);
+	ck_assert_int_eq(lockfile_pid_unlock(lock), 0);
+	end(lock);
+}
+
+/* What was our own is a stranger's by now, and the next holder leaves it, too. */
+TEST(free_leaves_an_inheritable_file_that_was_given_to_a_stranger)
+{
+	struct lockfile_pid *lock;
+
+	SKIP_UNLESS_ROOT();
+	skip_without_attributes();
+	lock = begin(4);
+	ck_assert_int_eq(chown(PATH, 65533, 65533), 0);
+	ck_assert_int_eq(chmod(".", 01777), 0);
+	lockfile_pid_free(lock);
+	ck_assert_str_eq(list_dir("."), PATH " ");
+	ck_assert_int_eq(unlink(PATH), 0);
+	/* in any other directory it is ours to remove */
+	ck_assert_int_eq(chmod(".", 0755), 0);
+	lock = begin(4);
+	ck_assert_int_eq(chown(PATH, 65533, 65533), 0);
+	lockfile_pid_free(lock);
+	assert_nothing_left();
 }
 
 /* Without a descriptor others may take over what has no kernel lock. */
@@ -763,6 +834,47 @@ TEST(in_the_directory_that_was_kept_another_file_of_that_name_is_kept)
 	ck_assert_int_eq(unlink("moved/" PATH), 0);
 	ck_assert_int_eq(rmdir("moved"), 0);
 	ck_assert_int_eq(rmdir("d"), 0);
+	end(lock);
+}
+
+/* With the number of ours, if it is to be had: each tmpfs counts for itself. */
+static void mount_file_of_that_number(const char *name, ino_t ino)
+{
+	struct stat st = { .st_ino = 0 };
+	char other[32];
+
+	mount_tmpfs("other", "size=1m");
+	for (int i = 0; i < 64 && st.st_ino != ino; i++) {
+		snprintf(other, sizeof(other), "other/%d", i);
+		write_file(other, "1\n");
+		ck_assert_int_eq(stat(other, &st), 0);
+	}
+	write_file(name, "");
+	ck_assert_int_eq(mount(other, name, NULL, MS_BIND, NULL), 0);
+}
+
+TEST(in_the_directory_that_was_kept_a_file_of_another_device_is_kept)
+{
+	struct lockfile_pid *lock;
+
+	steer_reset();
+	private_mounts();
+	mount_tmpfs("m", "size=1m");
+	ck_assert_int_eq(mkdir("m/d", 0700), 0);
+	lock = hold_in("m/d/" PATH);
+	ck_assert_int_eq(rename("m/d", "m/moved"), 0);
+	ck_assert_int_eq(mkdir("m/d", 0700), 0);
+	ck_assert_int_eq(rename("m/moved/" PATH, "m/d/" PATH), 0);
+	mount_file_of_that_number("m/moved/" PATH, lock->file.ino);
+	ck_assert_int_eq(lockfile_pid_verify(lock), 0);
+	ck_assert_int_eq(lockfile_pid_unlock(lock), 0);
+	ck_assert_str_eq(list_dir("m/d"), "");
+	assert_content("m/moved/" PATH, "1\n");
+	unmount("m/moved/" PATH);
+	unmount("other");
+	unmount("m");
+	ck_assert_int_eq(rmdir("other"), 0);
+	ck_assert_int_eq(rmdir("m"), 0);
 	end(lock);
 }
 
