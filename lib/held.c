@@ -37,8 +37,11 @@ static int check_by_descriptor(const struct lockfile_pid *lock, int dirfd)
 static int open_ours(const struct lockfile_pid *lock, int dirfd, struct object *object)
 {
 	const struct pidfile *file = &lock->file;
-	int r = object_find(object, dirfd, lock->path.name);
+	int r;
 
+	if (!pidfile_is_local(file))
+		sys_sync_dir(dirfd, "");
+	r = object_find(object, dirfd, lock->path.name);
 	if (r < 0)
 		return r;
 	if (!S_ISREG(object->st.st_mode) || object->st.st_dev != file->dev ||
@@ -92,8 +95,11 @@ int held_check(const struct lockfile_pid *lock, int dirfd)
 static int is_at_path(const struct lockfile_pid *lock)
 {
 	const struct path *path = &lock->path;
-	int r = pidfile_is_at(&lock->file, path_base(path), path->full);
+	int base = path_base(path), r;
 
+	if (!pidfile_is_local(&lock->file))
+		sys_sync_dir(base, path->dir);
+	r = path_leads_to(base, path->full, lock->file.dev, lock->file.ino);
 	if (r != 1 && (r == -EBADF || path_has_other_root(path)) && path_is_kept_dir(&lock->dir))
 		r = pidfile_is_at(&lock->file, lock->dir.fd, path->name);
 	return r == -ENOTDIR ? 0 : r;
@@ -180,6 +186,8 @@ int held_verify(const struct lockfile_pid *lock)
 		return verify_by_name(lock);
 	r = is_at_path(lock);
 	if (r == 1)
+		r = pidfile_keeps_lock(&lock->file);
+	if (r == 1)
 		r = pidfile_has_content(&lock->file, lock->file.descriptor.fd);
 	return result_of(r);
 }
@@ -242,7 +250,8 @@ static int release_in(struct lockfile_pid *lock, int dirfd, bool *has_fd)
 {
 	int r;
 
-	if (*has_fd && !lock->file.inheritable)
+	/* without the kernel lock another host can take over between check and unlink */
+	if (*has_fd && !lock->file.inheritable && pidfile_keeps_lock(&lock->file) != 0)
 		return release_alone(lock, dirfd);
 	r = release_by_right(lock, dirfd);
 	/* which may have waited for a second */
@@ -250,10 +259,15 @@ static int release_in(struct lockfile_pid *lock, int dirfd, bool *has_fd)
 	return r;
 }
 
-/* It is ours for certain if our file was found in it. */
+/* Whether the kept directory is open for certain: our file was found in it. */
+static bool is_kept_dir_open(const struct found *found)
+{
+	return found->dirfd >= 0 && !found->opened;
+}
+
 static void close_kept_dir(struct lockfile_pid *lock, bool has_fd, const struct found *found)
 {
-	if (has_fd && found->dirfd >= 0 && !found->opened)
+	if (has_fd && is_kept_dir_open(found))
 		fd_close(&lock->dir);
 	else
 		path_drop_dir(&lock->dir, !has_fd);
@@ -272,8 +286,12 @@ static void finish(struct lockfile_pid *lock, int r, bool has_fd, const struct f
 	/* who finds it by another name, or elsewhere, shall not take us for its holder */
 	if (has_fd && (r < 0 || found->links > 1))
 		pidfile_mark_let_go(&lock->file, lock->file.descriptor.fd);
-	pidfile_close(&lock->file, has_fd);
 	pidfile_drop(&lock->spare);
+	if (has_fd && is_kept_dir_open(found) && !is_table_full(woken)) {
+		fd_close_two(&lock->file.descriptor, &lock->dir);
+		return;
+	}
+	pidfile_close(&lock->file, has_fd);
 	if (is_table_full(woken))
 		wake(lock, found->dirfd);
 	close_kept_dir(lock, has_fd, found);

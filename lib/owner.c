@@ -238,12 +238,16 @@ bool owner_pid_alive(pid_t pid)
 	return probe(pid, NULL);
 }
 
-bool owner_same_boot(const struct owner *a, const struct owner *b)
+bool owner_has_boot(const struct owner *owner)
 {
 	static const unsigned char unknown[BOOT_ID_SIZE];
 
-	return memcmp(a->boot, b->boot, BOOT_ID_SIZE) == 0 &&
-	       memcmp(a->boot, unknown, BOOT_ID_SIZE) != 0;
+	return memcmp(owner->boot, unknown, BOOT_ID_SIZE) != 0;
+}
+
+bool owner_same_boot(const struct owner *a, const struct owner *b)
+{
+	return owner_has_boot(a) && memcmp(a->boot, b->boot, BOOT_ID_SIZE) == 0;
 }
 
 bool owner_same_pids(const struct owner *a, const struct owner *b)

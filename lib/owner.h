@@ -29,6 +29,9 @@ int owner_self(struct owner *ret);
 /* Does a process with this PID run?  One that cannot be asked does. */
 bool owner_pid_alive(pid_t pid);
 
+/* Is its boot known? */
+bool owner_has_boot(const struct owner *owner);
+
 /* Do a and b come from one boot of one kernel?  Unknown is a boot of its own. */
 bool owner_same_boot(const struct owner *a, const struct owner *b);
 

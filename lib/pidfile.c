@@ -94,9 +94,9 @@ static bool is_ours(const struct descriptor *descriptor)
  */
 static void learn_file_system(struct pidfile *file)
 {
-	if (file->dev != file->local_dev && !filesystem_is_network(file->descriptor.fd))
+	if (!pidfile_is_local(file) && !filesystem_is_network(file->descriptor.fd))
 		file->local_dev = file->dev;
-	file->descriptor.may_hang = file->dev != file->local_dev;
+	file->descriptor.may_hang = !pidfile_is_local(file);
 }
 
 static int open_listed(struct pidfile *file, int dirfd, const char *name, int flags, mode_t mode)
@@ -278,9 +278,24 @@ int pidfile_link(struct pidfile *file, int dirfd, const char *name)
 	return r == -ENOENT || r == -EXDEV ? -EOPNOTSUPP : r;
 }
 
+bool pidfile_is_local(const struct pidfile *file)
+{
+	return file->dev == file->local_dev;
+}
+
 int pidfile_is_at(const struct pidfile *file, int dirfd, const char *name)
 {
+	if (!pidfile_is_local(file))
+		sys_sync_dir(dirfd, "");
 	return path_leads_to(dirfd, name, file->dev, file->ino);
+}
+
+int pidfile_keeps_lock(const struct pidfile *file)
+{
+	int r = pidfile_is_local(file) ? 0 : sys_write_lock(file->descriptor.fd);
+
+	/* EIO: the server has forgotten the lock; EAGAIN: and given it to another */
+	return r == -EIO || r == -EAGAIN ? 0 : r < 0 ? r : 1;
 }
 
 int pidfile_has_content(const struct pidfile *file, int fd)

@@ -55,8 +55,20 @@ int pidfile_make_named(struct pidfile *file, int dirfd, const char *name, mode_t
  */
 int pidfile_link(struct pidfile *file, int dirfd, const char *name);
 
-/* Does the name lead to this file?  0 or 1. */
+/* Is it on a file system without a network, and not on one of FUSE? */
+bool pidfile_is_local(const struct pidfile *file);
+
+/*
+ * Does the name, in the directory dirfd, lead to this file?  0 or 1.  On a network file
+ * system the server says so.
+ */
 int pidfile_is_at(const struct pidfile *file, int dirfd, const char *name);
+
+/*
+ * Has the file open at its descriptor its kernel lock still?  0 or 1.  A network file
+ * system loses locks if the server was out of reach for too long (nfs(5)).
+ */
+int pidfile_keeps_lock(const struct pidfile *file);
 
 /*
  * Is the descriptor number still that of our file?  It may have been closed,

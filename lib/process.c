@@ -398,6 +398,19 @@ void fd_untrack(struct descriptor *descriptor, bool close)
 	gate_leave(pass);
 }
 
+void fd_close_two(struct descriptor *descriptor, struct descriptor *other)
+{
+	int fd = descriptor->fd, other_fd = other->fd;
+	uint64_t pass = gate_enter();
+
+	lock_list();
+	remove_from_list(descriptor);
+	remove_from_list(other);
+	unlock_list();
+	sys_close_two(fd, other_fd);
+	gate_leave(pass);
+}
+
 void fd_close(struct descriptor *descriptor)
 {
 	if (fd_exists(descriptor))

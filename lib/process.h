@@ -83,6 +83,9 @@ void fd_untrack(struct descriptor *descriptor, bool close);
 /* The same with @close, if it exists; then there is none. */
 void fd_close(struct descriptor *descriptor);
 
+/* Two that exist, and whose numbers are still those of our files. */
+void fd_close_two(struct descriptor *descriptor, struct descriptor *other);
+
 /* Whether there is one, and this process tracked it, and not a parent. */
 bool fd_is_of_process(const struct descriptor *descriptor);
 

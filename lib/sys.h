@@ -42,10 +42,13 @@ int sys_openat(int dirfd, const char *name, int flags, mode_t mode);
 int sys_open_path(int dirfd, const char *name); /* O_PATH; a mount on the file itself: -EBUSY */
 int sys_reopen(int fd, int flags);              /* what this descriptor has; no /proc: -ENOENT */
 int sys_close(int fd);
+int sys_close_two(int fd, int other); /* by one call if one number follows the other */
 int sys_fstat(int fd, struct stat *ret);
 int sys_fstatat(int dirfd, const char *name, struct stat *ret); /* follows no link */
 uint64_t sys_mount_id(const char *name);                        /* 0: not known */
-int sys_flags(int fd);                                          /* of open(2) */
+/* What names in this directory lead to is asked of the server again; "": dirfd itself. */
+int sys_sync_dir(int dirfd, const char *dir);
+int sys_flags(int fd); /* of open(2) */
 int sys_fstatfs_type(int fd, unsigned long *ret);
 int sys_pread(int fd, void *buf, size_t size); /* from the start of the file */
 int sys_pwrite(int fd, const void *buf, size_t size);

@@ -141,6 +141,23 @@ static int judge_locked(const struct statement *says)
 	return VERDICT_BUSY;
 }
 
+/*
+ * Was the record made since this machine started?  No kernel lock outlives its kernel,
+ * whatever boot ID its maker was shown.  A boot ID that is hidden (ProcSubset=pid in
+ * systemd.exec(5)) says nothing; then the recorded process, if it lives, is of this boot.
+ */
+static bool is_of_this_boot(const struct statement *says, bool locked, int fd)
+{
+	const struct owner *maker = &says->record.owner;
+
+	if (owner_same_boot(maker, &says->self))
+		return true;
+	if (filesystem_is_network(fd))
+		return false;
+	return locked || ((!owner_has_boot(maker) || !owner_has_boot(&says->self)) &&
+	                  owner_state(maker, &says->self) == OWNER_ALIVE);
+}
+
 /* The process that is recorded is not of this boot, or there is none. */
 static int judge_gone(const struct judge *judge, int fd)
 {
@@ -252,9 +269,7 @@ static int judge_open(const struct judge *judge, struct judged *judged, int dirf
 		r = read_statement(fd, &object->st, readable, &says);
 	if (r < 0)
 		return locked == 1 ? VERDICT_BUSY : r;
-	/* no kernel lock outlives its kernel, whatever boot ID its maker was shown */
-	says.this_boot = says.ours && (owner_same_boot(&says.record.owner, &says.self) ||
-	                               (locked && !filesystem_is_network(fd)));
+	says.this_boot = says.ours && is_of_this_boot(&says, locked, fd);
 	if (!says.ours && !says.copied &&
 	    says.length > (says.pid ? RECORD_FILE_MAX : RECORD_DAMAGED_MAX))
 		return VERDICT_ALIEN;
@@ -304,16 +319,17 @@ int verdict_judge(struct judged *ret, int dirfd, const struct judge *judge)
 {
 	int r = -EAGAIN;
 
-	for (int look = 0; r == -EAGAIN && look < LOOKS; look++) {
+	/* what was removed while it was judged is looked for again */
+	for (int look = 0; (r == -EAGAIN || is_removed(r)) && look < LOOKS; look++) {
 		*ret = (struct judged){ .fd = -1 };
 		r = judge_once(judge, ret, dirfd);
-		/* it vanished while it was judged */
-		if (is_removed(r))
-			r = -EAGAIN;
 		if (r < 0)
 			verdict_release(ret);
 	}
-	return r == -EAGAIN ? VERDICT_BUSY : r;
+	/* another host has removed the directory itself */
+	if (r == -ESTALE && sys_sync_dir(dirfd, "") == -ESTALE)
+		return r;
+	return r == -EAGAIN || is_removed(r) ? VERDICT_BUSY : r;
 }
 
 void verdict_release(struct judged *judged)
@@ -325,5 +341,8 @@ void verdict_release(struct judged *judged)
 
 int verdict_holds(const struct judged *judged, int dirfd, const struct path *path)
 {
+	/* what was judged may have been found by a cached name */
+	if (filesystem_is_network(judged->fd))
+		sys_sync_dir(dirfd, "");
 	return path_leads_to(dirfd, path->name, judged->dev, judged->ino);
 }

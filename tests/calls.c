@@ -33,6 +33,9 @@ static const struct {
 	{ SYS_openat2, "openat2" },
 #endif
 	{ SYS_close, "close" },
+#ifdef SYS_close_range
+	{ SYS_close_range, "close_range" },
+#endif
 	{ SYS_statx, "stat" },
 	{ SYS_fstatfs, "statfs" },
 	{ SYS_lseek, "lseek" },

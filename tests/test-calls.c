@@ -43,7 +43,7 @@ void __gcov_dump(void) __attribute__((weak));
 	"getpid readlink readlink readlink getpid getpid open pread close " \
 	"pidfd_open statfs stat? close open pread close"
 
-#define RELEASE "lseek stat stat pread unlink stat close close"
+#define RELEASE "lseek stat stat pread unlink stat close_range close? close?"
 
 /* What stands there: its type and owner, its content, its attribute, its process. */
 #define JUDGE                                                                                      \

@@ -163,6 +163,26 @@ TEST_EACH(what_is_stale_each_time_is_busy_in_the_end, looks)
 	end(lock);
 }
 
+TEST(directory_that_another_host_removed_is_an_error)
+{
+	struct lockfile_pid *lock = begin();
+
+	leave_ours();
+	steer_result("sys_openat", EVERY, -ESTALE);
+	steer_result("sys_open_path", EVERY, -ESTALE);
+	steer_result("sys_sync_dir", EVERY, -ESTALE);
+	ck_assert_int_eq(lockfile_pid_check(lock, NULL), -ESTALE);
+	ck_assert_int_eq(lockfile_pid_trylock(lock), -ESTALE);
+	ck_assert_int_eq(lockfile_pid_timedlock(lock, -1), -ESTALE);
+	forget_rules();
+	steer_result("sys_open_path", EVERY, -ESTALE);
+	steer_result("sys_sync_dir", EVERY, -ESTALE);
+	ck_assert_int_eq(lockfile_pid_check(lock, NULL), -ESTALE);
+	ck_assert_int_eq(lockfile_pid_trylock(lock), -ESTALE);
+	unlink(PATH);
+	end(lock);
+}
+
 /* A candidate that has its name from the start: whatever has the name by now is another's. */
 static const struct {
 	const char *call;

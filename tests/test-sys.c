@@ -19,6 +19,9 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#ifndef SYS_close_range
+#define SYS_close_range 436
+#endif
 #ifndef SYS_openat2
 #define SYS_openat2 437
 #endif
@@ -84,6 +87,68 @@ TEST(file_on_which_something_is_mounted_is_not_found)
 	ck_assert_int_eq(unlink("y"), 0);
 }
 
+TEST(directory_is_asked_for_by_descriptor_and_name)
+{
+	int dirfd;
+
+	steer_reset();
+	dirfd = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	ck_assert_int_eq(sys_sync_dir(dirfd, ""), 0);
+	ck_assert_int_eq(sys_sync_dir(dirfd, "./"), 0);
+	ck_assert_int_eq(sys_sync_dir(AT_FDCWD, "nothing/"), -ENOENT);
+	close(dirfd);
+}
+
+/* Four descriptors one after the other. */
+static void open_four(int ret[4])
+{
+	int first = dup(STDERR_FILENO);
+
+	for (int i = 0; i < 4; i++)
+		ret[i] = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, first + 1 + i);
+	close(first);
+	REQUIRE(ret[3] == ret[0] + 3);
+}
+
+static bool is_open(int fd)
+{
+	return fcntl(fd, F_GETFD) >= 0;
+}
+
+/* No other is closed, whatever lies between the two. */
+static void close_two_of_four(void)
+{
+	static const int pairs[][2] = { { 0, 1 }, { 2, 1 }, { 0, 2 }, { 3, 0 } };
+	int fds[4];
+
+	for (int i = 0; i < 4; i++) {
+		open_four(fds);
+		REQUIRE(sys_close_two(fds[pairs[i][0]], fds[pairs[i][1]]) == 0);
+		for (int j = 0; j < 4; j++)
+			REQUIRE(is_open(fds[j]) == (j != pairs[i][0] && j != pairs[i][1]));
+		for (int j = 0; j < 4; j++)
+			close(fds[j]);
+	}
+}
+
+TEST(two_descriptors_are_closed_and_no_other)
+{
+	steer_reset();
+	close_two_of_four();
+}
+
+static void close_without_close_range(void *error)
+{
+	const struct refusal close_range = {
+		SYS_close_range, 0, *(int *)error, WHATEVER_IT_IS, 0, 0
+	};
+	int r = refuse(&close_range, 1);
+
+	if (r < 0)
+		_exit(-r);
+	close_two_of_four();
+}
+
 static void open_without_openat2(void *error)
 {
 	const struct refusal openat2 = { SYS_openat2, 0, *(int *)error, WHATEVER_IT_IS, 0, 0 };
@@ -96,6 +161,17 @@ static void open_without_openat2(void *error)
 }
 
 static const int unknown_call[] = { ENOSYS, EPERM };
+
+TEST_EACH(two_descriptors_are_closed_where_close_range_is_refused, unknown_call)
+{
+	int error = unknown_call[_i], r;
+
+	steer_reset();
+	r = in_child(close_without_close_range, &error);
+	if (r > 1)
+		SKIP("cannot filter system calls: error %d", r);
+	ck_assert_int_eq(r, 0);
+}
 
 TEST_EACH(path_is_opened_where_openat2_is_refused, unknown_call)
 {

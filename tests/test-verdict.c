@@ -164,7 +164,10 @@ static const struct row {
 	/* no lock, ours, of another boot */
 	{ NONE, true, LIVING, other_boot, 0, DEAD, 0, NO_PID },
 	{ NONE, true, GONE, other_boot, EXT4, DEAD, 0, NO_PID },
-	{ NONE, true, LIVING, unknown_boot, 0, DEAD, 0, NO_PID },
+	{ NONE, true, GONE, unknown_boot, 0, DEAD, 0, NO_PID },
+	/* a hidden boot ID does not hide a process that lives */
+	{ NONE, true, LIVING, unknown_boot, 0, BUSY, BUSY, 0 },
+	{ NONE, true, LIVING, unknown_boot, NFS, BUSY, BUSY, NO_PID },
 	{ NONE, true, LIVING, other_boot, NFS, BUSY, BUSY, NO_PID },
 	{ NONE, true, GONE, other_boot, FUSE, BUSY, BUSY, NO_PID },
 	{ NONE, true, GONE, other_boot, CIFS, BUSY, BUSY, NO_PID },
