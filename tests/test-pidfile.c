@@ -7,11 +7,13 @@
 #include "record.h"
 #include "steer.h"
 #include "sys.h"
+#include "world.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -215,6 +217,8 @@ static void check_modes(const struct way *way, int row)
 	ck_assert_uint_eq(file.mode, modes[row].expected);
 	ck_assert_int_eq(fstat(file.descriptor.fd, &st), 0);
 	ck_assert_uint_eq(file.mode_now, st.st_mode & 07777);
+	/* whatever the umask, or the attribute could not be written */
+	ck_assert_uint_eq(st.st_mode & 0600, 0600);
 	if (way->named)
 		ck_assert_uint_eq(st.st_mode & 077, 0);
 	ck_assert_int_eq(pidfile_set_mode(&file, file.mode), 0);
@@ -325,6 +329,40 @@ TEST_EACH(short_write_is_a_full_disk, writes)
 		assert_nothing_left();
 	}
 	steer_reset();
+}
+
+/* In a process without standard input, where all other numbers are in use. */
+static void make_as_standard_input(void *way)
+{
+	const struct way *making = way;
+	struct pidfile file = PIDFILE_NONE;
+	struct rlimit limit;
+	int next;
+
+	begin();
+	REQUIRE(close(STDIN_FILENO) == 0);
+	next = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+	REQUIRE(next > STDERR_FILENO && close(next) == 0);
+	REQUIRE(getrlimit(RLIMIT_NOFILE, &limit) == 0);
+	limit.rlim_cur = (rlim_t)next;
+	REQUIRE(setrlimit(RLIMIT_NOFILE, &limit) == 0);
+	REQUIRE(making->make(&file, 0644) == -EMFILE);
+	REQUIRE(!pidfile_exists(&file));
+	REQUIRE(fcntl(STDIN_FILENO, F_GETFD) < 0);
+	limit.rlim_cur = limit.rlim_max;
+	REQUIRE(setrlimit(RLIMIT_NOFILE, &limit) == 0);
+	REQUIRE(making->make(&file, 0644) == 0);
+	REQUIRE(file.descriptor.fd > STDERR_FILENO);
+	pidfile_drop(&file);
+}
+
+TEST_EACH(file_never_has_the_number_of_a_standard_stream, ways)
+{
+	struct way way = ways[_i];
+
+	ck_assert_int_eq(in_child(make_as_standard_input, &way), 0);
+	ck_assert_int_eq(exists(NAME), way.named);
+	unlink(NAME);
 }
 
 /* Of the file system, of a security module, of a filter of system calls. */
@@ -457,6 +495,20 @@ TEST(link_goes_by_proc_where_it_needs_privilege)
 	ck_assert_int_eq(steer_count("sys_link_proc"), 1);
 	ck_assert_int_eq(pidfile_is_at(&file, AT_FDCWD, NAME), 1);
 	end(&file);
+}
+
+/* Nobody can tell, and so it is not had. */
+TEST(link_that_failed_is_an_error_if_its_name_cannot_be_looked_at)
+{
+	struct pidfile file = PIDFILE_NONE;
+
+	begin();
+	ck_assert_int_eq(make_unnamed(&file, 0644), 0);
+	steer_result("sys_link_fd", 1, -EIO);
+	steer_result("sys_fstatat", 1, -ENOMEM);
+	ck_assert_int_eq(pidfile_link(&file, AT_FDCWD, NAME), -EIO);
+	end(&file);
+	assert_nothing_left();
 }
 
 static const int link_errors[] = { EEXIST, EACCES, EROFS, EPERM, EMLINK };
@@ -596,4 +648,20 @@ TEST(failing_named_file_is_left_to_who_has_its_lock)
 	close(their_fd);
 	unlink(NAME);
 	steer_reset();
+}
+
+/* What cannot be written is not cut either: its first digits may be another's PID. */
+TEST(content_that_cannot_be_retracted_stays)
+{
+	struct pidfile *file = make(&ways[0]);
+
+	steer_reset();
+	steer_result("sys_pwrite", 1, -EIO);
+	pidfile_retract(file);
+	ck_assert_int_eq(steer_count("sys_ftruncate"), 0);
+	assert_content(NAME, "%d\n", (int)getpid());
+	steer_reset();
+	pidfile_retract(file);
+	assert_content(NAME, "%s", "\n");
+	end(file);
 }
