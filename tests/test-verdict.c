@@ -6,6 +6,7 @@
 #include <config.h>
 
 #include "common.h"
+#include "filesystem.h"
 #include "forge.h"
 #include "process.h"
 #include "steer.h"
@@ -451,6 +452,24 @@ TEST(process_that_may_not_be_signalled_holds)
 	steer_reset();
 }
 
+/* It may give a file another number, too: the type is asked for twice. */
+TEST(file_system_of_unknown_kind_may_renumber)
+{
+	int fd = open(".", O_RDONLY | O_CLOEXEC);
+
+	steer_reset();
+	steer_file_system(EXT4);
+	ck_assert(!filesystem_renumbers(fd));
+	steer_result("sys_fstatfs_type", 1, -ENOSYS);
+	ck_assert(filesystem_renumbers(fd));
+	steer_reset();
+	steer_file_system(EXT4);
+	steer_result("sys_fstatfs_type", 2, -ENOSYS);
+	ck_assert(filesystem_renumbers(fd));
+	steer_reset();
+	close(fd);
+}
+
 TEST(file_system_of_unknown_kind_may_be_a_network)
 {
 	struct record dead = forge_dead_record();
@@ -651,6 +670,19 @@ TEST(emptied_file_is_damaged_whatever_its_attribute_says)
 	forge_end();
 }
 
+TEST(attribute_of_a_file_without_a_pid_is_not_asked_for)
+{
+	struct lockfile_pid *lock = new_lock();
+
+	write_file(PATH, "\n");
+	steer_reset();
+	steer_result("sys_fgetxattr", EVERY, -EIO);
+	ck_assert_int_eq(lockfile_pid_check(lock, NULL), LOCKFILE_PID_ERR_INVALID_PID);
+	steer_reset();
+	lockfile_pid_free(lock);
+	unlink(PATH);
+}
+
 /* XFS reads wait for a write(2) of the owner, which may wait for a FUSE server of its. */
 #define XFS 0x58465342UL
 static const struct {
@@ -672,7 +704,9 @@ TEST_EACH(strangers_file_is_not_read_where_that_may_hang, readers)
 
 	SKIP_UNLESS_ROOT();
 	steer_reset();
+	/* so old that without a PID it would be invalid */
 	forge_foreign(PATH, dead);
+	forge_mtime(PATH, -10);
 	ck_assert_int_eq(chown(PATH, readers[_i].owner, 0), 0);
 	ck_assert_int_eq(chmod(".", readers[_i].directory), 0);
 	steer_file_system(readers[_i].file_system);
@@ -687,11 +721,18 @@ TEST_EACH(strangers_file_is_not_read_where_that_may_hang, readers)
 		forge_attribute(PATH, &record);
 		ck_assert_int_eq(lockfile_pid_check(lock, &pid), DEAD);
 		ck_assert_int_eq(pid, record.owner.pid);
-		/* where the file system is not known neither */
+		/* and that it is a copy */
+		record.inode = 1;
+		forge_attribute(PATH, &record);
+		ck_assert_int_eq(lockfile_pid_check(lock, &pid), DEAD);
+		ck_assert_int_eq(pid, 0);
+		/* where the file system is not known it is not read either */
 		steer_result("sys_fstatfs_type", EVERY, -ENOSYS);
 		forge_foreign(PATH, dead);
 		ck_assert_int_eq(removexattr(PATH, RECORD_ATTRIBUTE), 0);
+		pid = -1;
 		ck_assert_int_eq(lockfile_pid_check(lock, &pid), BUSY);
+		ck_assert_int_eq(pid, 0);
 	}
 	steer_reset();
 	ck_assert_int_eq(chmod(".", 0755), 0);
