@@ -1547,9 +1547,12 @@ static void ignore_all_signals(void)
 		sigaction(i, &action, NULL);
 }
 
+static volatile sig_atomic_t handled;
+
 static void ignore(int number)
 {
 	(void)number;
+	handled++;
 }
 
 static void handle(int number, int flags)
@@ -1581,6 +1584,32 @@ TEST(without_a_descriptor_for_signals_each_ends_a_wait)
 	ck_assert_str_eq(list_dir("."), "x.pid ");
 	lockfile_pid_free(lock);
 	lockfile_pid_free(holder);
+}
+
+static void release(void *holder)
+{
+	ck_assert_int_eq(lockfile_pid_unlock(holder), 0);
+}
+
+/* A signal with SA_RESTART ends the first sleep, and the release the second. */
+TEST(with_handlers_of_both_kinds_a_release_ends_the_wait)
+{
+	struct lockfile_pid *holder = held(), *lock = new_lock("x.pid");
+	int restarting = SIGUSR2;
+
+	ignore_all_signals();
+	handle(SIGUSR1, 0);
+	handle(SIGUSR2, SA_RESTART);
+	steer_reset();
+	steer_before("sys_epoll_wait", 2, raise_signal, &restarting);
+	steer_before("sys_epoll_wait", 3, release, holder);
+	ck_assert_int_eq(lockfile_pid_lock(lock), 0);
+	ck_assert_int_eq(handled, 1);
+	ck_assert_int_eq(steer_count("sys_epoll_wait"), 3);
+	steer_reset();
+	lockfile_pid_free(holder);
+	lockfile_pid_free(lock);
+	assert_nothing_left();
 }
 
 TEST(signals_that_are_let_in_are_no_wake_up)

@@ -187,8 +187,10 @@ TEST(a_slow_waiter_gets_its_turn_and_then_each_time)
 		int64_t released = now;
 
 		ck_assert(yields());
+		ck_assert_int_eq(greedy->queue.pause_ms, FIRST_MS);
 		set_clock(released + FIRST_MS);
 		ck_assert_int_eq(lockfile_pid_wait_continue(greedy), BUSY);
+		ck_assert_int_eq(greedy->queue.pause_ms, 20 - FIRST_MS);
 		set_clock(released + 20);
 		ck_assert_int_eq(lockfile_pid_wait_continue(greedy), BUSY);
 		ck_assert(greedy->yield.is_on);
@@ -271,6 +273,21 @@ TEST(who_finds_the_lock_held_has_yielded)
 	ck_assert(!greedy->yield.is_on);
 	ck_assert_int_eq(greedy->yield.missed, 0);
 	ck_assert_int_eq(greedy->yield.since_ns, 0);
+	end();
+}
+
+/* No yield is longer than the longest. */
+TEST(a_yield_that_was_taken_late_makes_the_next_one_the_longest)
+{
+	begin();
+	take_turn();
+	pass(1000 * LONGEST_MS);
+	ck_assert_int_eq(lockfile_pid_wait_begin(greedy), BUSY);
+	ck_assert_int_eq(lockfile_pid_unlock(waiter), 0);
+	ck_assert_int_eq(lockfile_pid_wait_continue(greedy), 0);
+	ck_assert_int_eq(lockfile_pid_wait_begin(waiter), BUSY);
+	release();
+	ck_assert_int_eq(yield_in_vain(), LONGEST_MS);
 	end();
 }
 
@@ -454,5 +471,16 @@ TEST(who_owes_a_yield_makes_an_attempt_however_late_it_is)
 	steer_before("sys_clock_ns", 5, leap, NULL);
 	ck_assert_int_eq(lockfile_pid_timedlock(greedy, 2), 0);
 	ck_assert_int_eq(lockfile_pid_unlock(greedy), 0);
+	end();
+}
+
+/* It was owed when that was asked for. */
+TEST(a_yield_that_is_over_when_the_queue_is_joined_is_none)
+{
+	begin();
+	steer_before("sys_epoll_create", 1, leap, NULL);
+	ck_assert_int_eq(lockfile_pid_wait_begin(greedy), 0);
+	ck_assert_int_eq(steer_count("sys_sleep_ns"), 0);
+	ck_assert(!greedy->yield.is_on);
 	end();
 }
