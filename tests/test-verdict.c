@@ -334,6 +334,24 @@ TEST(holder_whose_descriptors_were_closed_still_holds)
 	lockfile_pid_free(lock);
 }
 
+/* It is read once, when this process looks itself up. */
+TEST(holder_holds_though_our_own_boot_is_hidden)
+{
+	struct holder holder = holder_start(PATH);
+	struct lockfile_pid *lock = new_lock();
+
+	ck_assert_int_eq(holder_do(&holder, "trylock"), 0);
+	ck_assert_int_eq(holder_do(&holder, "closefrom"), 0);
+	steer_reset();
+	steer_unopenable("/proc/sys/kernel/random/boot_id", EACCES);
+	ck_assert_int_eq(lockfile_pid_check(lock, NULL), BUSY);
+	ck_assert_int_eq(lockfile_pid_trylock(lock), BUSY);
+	steer_reset();
+	holder_kill(&holder);
+	ck_assert_int_eq(lockfile_pid_trylock(lock), 0);
+	lockfile_pid_free(lock);
+}
+
 TEST(killed_holder_is_dead)
 {
 	struct holder holder = holder_start(PATH);
