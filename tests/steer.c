@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <sys/mman.h>
 
 #define MAX_RULES 256
@@ -145,6 +146,22 @@ void steer_no_pauses(void)
 void steer_clockwork(const struct steer_clockwork *clockwork)
 {
 	works = clockwork;
+}
+
+static int64_t stopped_clock(int clock)
+{
+	struct timespec now = { .tv_sec = 1000 };
+
+	if (clock == CLOCK_REALTIME) /* with which the times of files are compared */
+		clock_gettime(CLOCK_REALTIME, &now);
+	return now.tv_sec * INT64_C(1000000000) + now.tv_nsec;
+}
+
+void steer_fork_without_timeout(void)
+{
+	static const struct steer_clockwork stopped = { .clock_ns = stopped_clock };
+
+	steer_clockwork(&stopped);
 }
 
 void steer_quick_waits(void)
@@ -413,7 +430,8 @@ static int shortened(int timeout_ms)
 int __real_sys_epoll_wait(int epoll, int timeout_ms, const sigset_t *mask);
 static int other_epoll_wait(int epoll, int timeout_ms, const sigset_t *mask)
 {
-	return works ? works->epoll_wait(epoll, timeout_ms, mask) :
+	return works && works->epoll_wait ?
+	               works->epoll_wait(epoll, timeout_ms, mask) :
 	               __real_sys_epoll_wait(epoll, shortened(timeout_ms), mask);
 }
 
@@ -457,13 +475,14 @@ static int64_t other_clock_ns(int clock)
 {
 	int64_t ahead = clock >= 0 && clock < CLOCKS ? other_system.ahead_ns[clock] : 0;
 
-	return works ? works->clock_ns(clock) : __real_sys_clock_ns(clock) + ahead;
+	return works && works->clock_ns ? works->clock_ns(clock) :
+	                                  __real_sys_clock_ns(clock) + ahead;
 }
 
 int __real_sys_poll(struct pollfd *fds, nfds_t count, int timeout_ms);
 static int other_poll(struct pollfd *fds, nfds_t count, int timeout_ms)
 {
-	if (works)
+	if (works && works->poll)
 		return works->poll(fds, count, timeout_ms);
 	if (other_system.no_pauses && count == 0)
 		timeout_ms = 0;
@@ -473,7 +492,7 @@ static int other_poll(struct pollfd *fds, nfds_t count, int timeout_ms)
 int __real_sys_sleep_ns(long ns);
 static int other_sleep_ns(long ns)
 {
-	return works ? works->sleep_ns(ns) : __real_sys_sleep_ns(ns);
+	return works && works->sleep_ns ? works->sleep_ns(ns) : __real_sys_sleep_ns(ns);
 }
 
 WRAP_AS(int, sys_openat, other_openat, (int dirfd, const char *name, int flags, mode_t mode),

@@ -45,7 +45,7 @@ void steer_file_system(unsigned long type);
 void steer_clock(int clock, int64_t ahead_ns);
 void steer_no_pauses(void);
 
-/* Functions in place of those that tell the time or take some. */
+/* Functions in place of those that tell the time or take some; NULL: as they are. */
 struct steer_clockwork {
 	int64_t (*clock_ns)(int clock);
 	int (*sleep_ns)(long ns);
@@ -53,6 +53,12 @@ struct steer_clockwork {
 	int (*epoll_wait)(int epoll, int timeout_ms, const sigset_t *mask);
 };
 void steer_clockwork(const struct steer_clockwork *clockwork);
+
+/*
+ * fork(2) waits for calls inside the gate until they have left, and not for 100 ms only,
+ * however busy the machine is: the monotonic clock stands still.
+ */
+void steer_fork_without_timeout(void);
 
 /*
  * Likewise: nobody sleeps in line for more than a millisecond; the file of this

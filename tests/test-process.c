@@ -599,28 +599,6 @@ static void end_children(void)
 	memset(&forker, 0, sizeof(forker));
 }
 
-/*
- * fork(2) waits for calls inside the gate no longer than 100 ms.  Where a test needs that it
- * waits until they have left, however busy the machine is, no time passes on this clock.
- */
-static int64_t stopped_clock(int clock)
-{
-	struct timespec now = { .tv_sec = 1000 };
-
-	if (clock == CLOCK_REALTIME) /* with which the times of files are compared */
-		clock_gettime(CLOCK_REALTIME, &now);
-	return now.tv_sec * INT64_C(1000000000) + now.tv_nsec;
-}
-
-static int sleep_for(long ns)
-{
-	struct timespec time = { .tv_nsec = ns };
-
-	return nanosleep(&time, NULL);
-}
-
-static const struct steer_clockwork no_time_limit = { stopped_clock, sleep_for, poll, NULL };
-
 static void work_unnamed(int *ret_fd)
 {
 	struct pidfile file = PIDFILE_NONE;
@@ -715,7 +693,7 @@ TEST_EACH(fork_by_another_thread_takes_no_kernel_lock_along, works)
 	ck_assert_int_eq(process_init(), 0);
 	start_forker(&thread);
 	steer_reset();
-	steer_clockwork(&no_time_limit);
+	steer_fork_without_timeout();
 	steer_before(ANY_CALL, EVERY, let_fork, NULL);
 	steer_after(ANY_CALL, EVERY, let_fork, NULL);
 	works[_i](&fd);
@@ -744,7 +722,7 @@ static void adopt_while_forking(void *argument)
 		_exit(10);
 	start_forker(&thread);
 	steer_reset();
-	steer_clockwork(&no_time_limit);
+	steer_fork_without_timeout();
 	steer_before("sys_rename", 1, open_candidate, &fd);
 	if (adoption->error)
 		steer_result("sys_rename", 1, adoption->error);
@@ -909,7 +887,7 @@ static int64_t leaping_clock(int clock)
 
 TEST(fork_does_not_give_up_because_the_process_was_stopped)
 {
-	static const struct steer_clockwork leaping = { leaping_clock, sleep_for, poll, NULL };
+	static const struct steer_clockwork leaping = { .clock_ns = leaping_clock };
 
 	get_stuck("sys_lseek", 1);
 	steer_clockwork(&leaping);
@@ -1168,7 +1146,7 @@ TEST(fork_by_a_thread_keeps_other_calls_out_of_the_gate)
 	pid_t pid = 0;
 
 	get_stuck("sys_lseek", 1);
-	steer_clockwork(&no_time_limit);
+	steer_fork_without_timeout();
 	ck_assert_int_eq(pthread_create(&forking, NULL, fork_in_thread, &pid), 0);
 	while (steer_count("sys_sleep_ns") == 0)
 		sched_yield();

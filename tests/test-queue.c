@@ -1312,6 +1312,7 @@ TEST_EACH(no_fork_takes_a_line_along_that_is_woken, calls_of_wake)
 
 	ck_assert_int_eq(mkfifo(FIFO, 0600), 0);
 	steer_reset();
+	steer_fork_without_timeout();
 	steer_before(calls_of_wake[_i].call, calls_of_wake[_i].nth, start_fork, &waits);
 	ck_assert_int_eq(lockfile_pid_unlock(lock), 0);
 	ck_assert_int_eq(pthread_join(forker.thread, NULL), 0);
