@@ -398,15 +398,17 @@ static bool remove_if_deserted(int fd, int dirfd, const char *name, dev_t dev, i
 	return true;
 }
 
+/* A full pipe takes a byte when a page of it was read, which is 64 KiB at most. */
+#define OLD_SIZE  256
+#define OLD_TIMES (65536 / OLD_SIZE)
+
 static void write_byte(int fd)
 {
-	char old[4096];
+	char old[OLD_SIZE];
 
-	if (sys_write(fd, "", 1) != -EAGAIN)
-		return;
 	/* full of bytes that nobody came to read; or somebody just has */
-	sys_read(fd, old, sizeof(old));
-	sys_write(fd, "", 1);
+	for (int i = 0; sys_write(fd, "", 1) == -EAGAIN && i < OLD_TIMES; i++)
+		sys_read(fd, old, sizeof(old));
 }
 
 static void leave_stand(struct queue *queue, const struct path *path, bool pass_on)
