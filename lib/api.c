@@ -191,14 +191,28 @@ int lockfile_pid_unlock(struct lockfile_pid *lock)
 	return r;
 }
 
+/*
+ * Word by word: fprintf(3) has a buffer of 8 KiB for a stream without one on the stack, and
+ * that of a thread may be smaller.
+ */
+static void say_failure(const struct lockfile_pid *lock, int error)
+{
+	flockfile(stderr);
+	fputs("lockfile-pid: cannot unlock ", stderr);
+	fputs(lock ? lock->path.given : "(null)", stderr);
+	fputs(": ", stderr);
+	fputs(lockfile_pid_strerror(error), stderr);
+	fputs("\n", stderr);
+	funlockfile(stderr);
+}
+
 void lockfile_pid_must_unlock(struct lockfile_pid *lock)
 {
 	int state = disable_cancellation();
 	int r = lockfile_pid_unlock(lock);
 
 	if (r < 0) {
-		fprintf(stderr, "lockfile-pid: cannot unlock %s: %s\n",
-		        lock ? lock->path.given : "(null)", lockfile_pid_strerror(r));
+		say_failure(lock, r);
 		abort();
 	}
 	restore_cancellation(state);
