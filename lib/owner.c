@@ -24,17 +24,20 @@
 
 #define PIDFS_TYPE 0x50494446UL /* linux/magic.h, Linux 6.9 */
 
+/* Room for the fields of /proc/PID/stat up to the start, which are 400 bytes at most; */
+#define STAT_SIZE 512
+/* and for a UUID. */
+#define UUID_SIZE 40
+
 /* Two numbers, and we are in a PID namespace below that of this /proc. */
 static bool has_one_number(void)
 {
-	char status[PROC_TEXT_SIZE];
-	const char *numbers;
+	struct proc_field numbers = { .name = "NSpid" };
 
-	if (proc_read("/proc/self/status", status) < 0)
+	if (proc_read_fields("/proc/self/status", &numbers, 1) < 0)
 		return false;
-	numbers = proc_field(status, "NSpid");
 	/* there is none before Linux 4.1 */
-	return !numbers || numbers[strcspn(numbers, "\t\n")] != '\t';
+	return !numbers.is_found || !strchr(numbers.value, '\t');
 }
 
 /* The /proc of another PID namespace has another number for us, or none.  0 or 1. */
@@ -49,17 +52,13 @@ static int has_our_number(void)
 	return atoi(self) == (int)sys_getpid();
 }
 
-/* Where it has our number by chance it tells the truth of ourselves alone. */
-static int read_proc_of(pid_t pid, const char *name, char text[PROC_TEXT_SIZE])
+/* Does /proc tell the truth of this process?  0, 1, or -errno. */
+static int may_ask_proc(pid_t pid)
 {
-	char path[64];
 	int r = has_our_number();
 
-	text[0] = '\0';
-	if (r < 1 || (pid != sys_getpid() && !has_one_number()))
-		return r < 0 ? r : 0;
-	snprintf(path, sizeof(path), "/proc/%d/%s", (int)pid, name);
-	return proc_read(path, text);
+	/* where it has our number by chance it does of ourselves alone */
+	return r == 1 && pid != sys_getpid() ? has_one_number() : r;
 }
 
 /*
@@ -70,11 +69,14 @@ static int read_proc_of(pid_t pid, const char *name, char text[PROC_TEXT_SIZE])
  */
 static int read_start(pid_t pid, uint64_t *ret)
 {
-	char name[32], text[PROC_TEXT_SIZE];
-	int r;
+	char path[64], text[STAT_SIZE];
+	int r = may_ask_proc(pid);
 
-	snprintf(name, sizeof(name), "task/%d/stat", (int)pid);
-	r = read_proc_of(pid, name, text);
+	*ret = 0;
+	if (r < 1)
+		return r;
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/stat", (int)pid, (int)pid);
+	r = proc_read(path, text, sizeof(text));
 	*ret = record_parse_start(text);
 	return r;
 }
@@ -102,9 +104,9 @@ static int hex_digit(char c)
 /* The boot ID is a UUID in text. */
 static int read_boot(unsigned char ret[BOOT_ID_SIZE])
 {
-	char text[PROC_TEXT_SIZE];
+	char text[UUID_SIZE];
 	unsigned int digits = 0;
-	int r = proc_read("/proc/sys/kernel/random/boot_id", text);
+	int r = proc_read("/proc/sys/kernel/random/boot_id", text, sizeof(text));
 
 	memset(ret, 0, BOOT_ID_SIZE);
 	for (const char *p = text; *p && digits < 2 * BOOT_ID_SIZE; p++) {
@@ -173,16 +175,20 @@ int owner_self(struct owner *ret)
 /* Does proc(5) say that it is a zombie, or that the number is that of a mere thread? */
 static bool status_says_dead(pid_t pid)
 {
-	char status[PROC_TEXT_SIZE];
-	const char *state, *tgid, *threads;
+	struct proc_field fields[] = { { "State", "", false },
+		                       { "Tgid", "", false },
+		                       { "Threads", "", false } };
+	const struct proc_field *state = &fields[0], *tgid = &fields[1], *threads = &fields[2];
+	char path[64];
 
-	read_proc_of(pid, "status", status);
-	tgid = proc_field(status, "Tgid");
-	if (tgid && atoi(tgid) != pid)
+	if (may_ask_proc(pid) < 1)
+		return false;
+	snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
+	proc_read_fields(path, fields, 3);
+	if (tgid->is_found && atoi(tgid->value) != pid)
 		return true;
-	state = proc_field(status, "State");
-	threads = proc_field(status, "Threads");
-	return state && strspn(state, "XZ") > 0 && threads && atoi(threads) <= 1;
+	return state->is_found && strspn(state->value, "XZ") > 0 && threads->is_found &&
+	       atoi(threads->value) <= 1;
 }
 
 /*

@@ -188,12 +188,10 @@ int pidfile_make_unnamed(struct pidfile *file, int dirfd, const char *dir, mode_
 /* Without a call that changes it: where /proc does not say, the strictest usual one. */
 static mode_t read_umask(void)
 {
-	char status[PROC_TEXT_SIZE];
-	const char *value;
+	struct proc_field umask = { .name = "Umask" };
 
-	proc_read("/proc/self/status", status);
-	value = proc_field(status, "Umask");
-	return value ? (mode_t)strtoul(value, NULL, 8) : DEFAULT_UMASK;
+	proc_read_fields("/proc/self/status", &umask, 1);
+	return umask.is_found ? (mode_t)strtoul(umask.value, NULL, 8) : DEFAULT_UMASK;
 }
 
 /*
@@ -302,7 +300,7 @@ int pidfile_has_content(const struct pidfile *file, int fd)
 {
 	char expected[RECORD_CONTENT_SIZE], content[RECORD_CONTENT_SIZE + 1];
 	size_t length = record_format_content(file->pid, expected);
-	int r = sys_pread(fd, content, sizeof(content));
+	int r = sys_pread(fd, content, sizeof(content), 0);
 
 	if (r < 0)
 		return r;

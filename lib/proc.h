@@ -3,12 +3,26 @@
 #ifndef PROC_H
 #define PROC_H
 
-#define PROC_TEXT_SIZE 4096
+#include <stdbool.h>
+#include <stddef.h>
 
-/* Reads the start of a file as text; "" where that is not possible, and -errno. */
-int proc_read(const char *path, char ret[PROC_TEXT_SIZE]);
+/*
+ * Reads the start of a file as text, as far as @ret has room for it; "" where that is not
+ * possible, and -errno.
+ */
+int proc_read(const char *path, char *ret, size_t size);
 
-/* The value in a line "NAME:\tvalue" that is not the first, or NULL. */
-const char *proc_field(const char *text, const char *name);
+/* A line "NAME:\tvalue" of a file. */
+struct proc_field {
+	const char *name;
+	char value[32]; /* its start; "" if there is no such line */
+	bool is_found;
+};
+
+/*
+ * Looks for lines in a file of any length; -errno if it cannot be read to where the last of
+ * them is.  A name counts at the start of a line only.
+ */
+int proc_read_fields(const char *path, struct proc_field *fields, size_t count);
 
 #endif

@@ -41,32 +41,86 @@ static bool is_blank(char c)
 	return c == ' ' || c == '\t' || c == '\r';
 }
 
-/* "%10d minicom root\n": the kind of PID file that UUCP programs write. */
-static bool is_short_line(const char *content, size_t length)
+static bool is_digit(char c)
 {
-	const char *newline = memchr(content, '\n', length);
+	return c >= '0' && c <= '9';
+}
 
-	return length <= RECORD_DAMAGED_MAX && (!newline || newline == content + length - 1) &&
-	       !memchr(content, '\0', length);
+static void parse_digit(struct record_text *text, char c)
+{
+	text->part = RECORD_IN_PID;
+	text->pid = text->pid * 10 + (c - '0');
+	if (text->pid > RECORD_PID_MAX) {
+		text->part = RECORD_DECIDED;
+		text->pid = 0;
+	}
+}
+
+/* What follows the number. */
+static void parse_end(struct record_text *text, char c)
+{
+	if (is_blank(c)) {
+		text->part = RECORD_AFTER_PID;
+	} else if (c == '\n') {
+		text->part = RECORD_DECIDED;
+	} else if (text->part == RECORD_AFTER_PID) {
+		text->part = RECORD_IN_MORE;
+	} else {
+		text->part = RECORD_DECIDED;
+		text->pid = 0;
+	}
+}
+
+static void parse_char(struct record_text *text, char c)
+{
+	switch (text->part) {
+	case RECORD_BEFORE_PID:
+		if (is_digit(c))
+			parse_digit(text, c);
+		else if (!is_blank(c))
+			text->part = RECORD_DECIDED;
+		break;
+	case RECORD_IN_PID:
+		if (is_digit(c))
+			parse_digit(text, c);
+		else
+			parse_end(text, c);
+		break;
+	case RECORD_AFTER_PID:
+		parse_end(text, c);
+		break;
+	case RECORD_IN_MORE: /* "%10d minicom root\n", as UUCP programs write it */
+	case RECORD_DECIDED:
+		break;
+	}
+}
+
+void record_parse_piece(struct record_text *text, const char *piece, size_t length)
+{
+	for (size_t i = 0; i < length; i++) {
+		parse_char(text, piece[i]);
+		if (text->has_newline || piece[i] == '\0')
+			text->is_not_line = true;
+		if (piece[i] == '\n')
+			text->has_newline = true;
+	}
+	text->length += length;
+}
+
+pid_t record_parsed_pid(const struct record_text *text)
+{
+	if (text->part == RECORD_IN_MORE &&
+	    (text->is_not_line || text->length > RECORD_DAMAGED_MAX))
+		return 0;
+	return text->pid;
 }
 
 pid_t record_parse_content(const char *content, size_t length)
 {
-	const char *p = content, *end = content + length;
-	pid_t pid = 0;
+	struct record_text text = { .length = 0 };
 
-	while (p < end && is_blank(*p))
-		p++;
-	for (; p < end && *p >= '0' && *p <= '9'; p++) {
-		pid = pid * 10 + (*p - '0');
-		if (pid > RECORD_PID_MAX)
-			return 0;
-	}
-	if (p < end && is_blank(*p) && is_short_line(content, length))
-		return pid;
-	while (p < end && is_blank(*p))
-		p++;
-	return p == end || *p == '\n' ? pid : 0;
+	record_parse_piece(&text, content, length);
+	return record_parsed_pid(&text);
 }
 
 static void put(unsigned char *p, size_t size, uint64_t value)

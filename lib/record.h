@@ -10,6 +10,7 @@
 
 #include "owner.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #define RECORD_ATTRIBUTE "user.lockfile_pid"
@@ -44,6 +45,25 @@ size_t record_format_content(pid_t pid, char ret[RECORD_CONTENT_SIZE]);
  * follow it in a file of one line that is short enough (RECORD_DAMAGED_MAX).
  */
 pid_t record_parse_content(const char *content, size_t length);
+
+/* Content that is read in pieces of at most so many bytes.  All 0: nothing was read yet. */
+#define RECORD_PIECE_SIZE 512
+struct record_text {
+	size_t length; /* up to now */
+	pid_t pid;     /* the number, as far as it was read; 0: it is none of a process */
+	enum record_part {
+		RECORD_BEFORE_PID,
+		RECORD_IN_PID,
+		RECORD_AFTER_PID, /* blanks */
+		RECORD_IN_MORE,   /* text after these */
+		RECORD_DECIDED,
+	} part;
+	bool has_newline;
+	bool is_not_line; /* there is a NUL, or something after the newline */
+};
+
+void record_parse_piece(struct record_text *text, const char *piece, size_t length);
+pid_t record_parsed_pid(const struct record_text *text);
 
 void record_pack(const struct record *record, unsigned char ret[RECORD_SIZE]);
 

@@ -187,9 +187,9 @@ int sys_fstatfs_type(int fd, unsigned long *ret)
 	return r;
 }
 
-int sys_pread(int fd, void *buf, size_t size)
+int sys_pread(int fd, void *buf, size_t size, int64_t offset)
 {
-	return result(pread(fd, buf, size, 0));
+	return result(pread(fd, buf, size, (off_t)offset));
 }
 
 int sys_pwrite(int fd, const void *buf, size_t size)

@@ -50,7 +50,7 @@ uint64_t sys_mount_id(const char *name);                        /* 0: not known 
 int sys_sync_dir(int dirfd, const char *dir);
 int sys_flags(int fd); /* of open(2) */
 int sys_fstatfs_type(int fd, unsigned long *ret);
-int sys_pread(int fd, void *buf, size_t size); /* from the start of the file */
+int sys_pread(int fd, void *buf, size_t size, int64_t offset);
 int sys_pwrite(int fd, const void *buf, size_t size);
 int64_t sys_lseek(int fd, int64_t offset, int whence);
 int sys_read(int fd, void *buf, size_t size);

@@ -95,7 +95,7 @@ static int is_candidate(struct found *found)
 		r == 1 && pidfile_is_of_record(fd, found->object.st.st_ino, &found->record);
 	if (found->has_record)
 		return 1;
-	r = sys_pread(fd, content, sizeof(content));
+	r = sys_pread(fd, content, sizeof(content), 0);
 	if (r <= 0)
 		return r == 0 ? 1 : r;
 	return r <= CONTENT_MAX && !memchr(content, '\n', (size_t)r - 1) &&

@@ -66,8 +66,10 @@
 
 /* What a file says. */
 struct statement {
-	pid_t pid;            /* 0: no valid one */
-	size_t length;        /* of the content, of which not all may have been read */
+	pid_t pid;     /* 0: no valid one */
+	size_t length; /* of the content, as far as it was read */
+	/* its start */
+	char content[RECORD_CONTENT_SIZE];
 	bool ours;            /* it has a record of ours, which counts */
 	bool copied;          /* it has one that was written to another file */
 	bool this_boot;       /* the record is of this boot */
@@ -76,35 +78,56 @@ struct statement {
 };
 
 /* Does the content begin as the file of this process does?  More may have been written to it. */
-static bool begins_as_ours(const char *content, size_t length, pid_t pid)
+static bool begins_as_ours(const struct statement *says, pid_t pid)
 {
 	char expected[RECORD_CONTENT_SIZE];
-	size_t expected_length = record_format_content(pid, expected);
+	size_t length = record_format_content(pid, expected);
 
-	return length >= expected_length && memcmp(content, expected, expected_length) == 0;
+	return says->length >= length && memcmp(says->content, expected, length) == 0;
 }
 
 /*
  * Does the record count?  Not in a file that another program has written its own PID to,
  * or that a holder has emptied.
  */
-static bool is_content_of(const struct statement *says, const char *content, pid_t recorded)
+static bool is_content_of(const struct statement *says, pid_t recorded)
 {
 	if (says->pid == 0)
 		return says->length > RECORD_DAMAGED_MAX;
-	return says->pid == recorded && begins_as_ours(content, says->length, recorded);
+	return says->pid == recorded && begins_as_ours(says, recorded);
 }
 
-static int read_record(int fd, const struct stat *st, const char *content, struct statement *ret)
+static int read_record(int fd, const struct stat *st, bool is_read, struct statement *ret)
 {
 	struct record *record = &ret->record;
 	int r = pidfile_read_record(fd, record);
 
-	if (r <= 0 || (content && !is_content_of(ret, content, record->owner.pid)))
+	if (r <= 0 || (is_read && !is_content_of(ret, record->owner.pid)))
 		return r < 0 ? r : 0;
 	ret->ours = pidfile_is_of_record(fd, st->st_ino, record);
 	ret->copied = !ret->ours;
 	ret->pid = ret->ours ? record->owner.pid : 0;
+	return 0;
+}
+
+/* In pieces, since a thread may have little stack.  A file of ours is one of them. */
+static int read_content(int fd, struct statement *ret)
+{
+	struct record_text text = { .length = 0 };
+	char piece[RECORD_PIECE_SIZE];
+	int r;
+
+	do {
+		r = sys_pread(fd, piece, sizeof(piece), (int64_t)text.length);
+		if (r < 0)
+			return r;
+		if (text.length == 0)
+			memcpy(ret->content, piece,
+			       (size_t)r < sizeof(ret->content) ? (size_t)r : sizeof(ret->content));
+		record_parse_piece(&text, piece, (size_t)r);
+	} while (r == RECORD_PIECE_SIZE && text.length <= RECORD_FILE_MAX);
+	ret->length = text.length;
+	ret->pid = record_parsed_pid(&text);
 	return 0;
 }
 
@@ -114,7 +137,6 @@ static int read_record(int fd, const struct stat *st, const char *content, struc
  */
 static int read_statement(int fd, const struct stat *st, bool may_read, struct statement *ret)
 {
-	char content[RECORD_FILE_MAX + 1];
 	int r;
 
 	*ret = (struct statement){ .pid = 0 };
@@ -122,15 +144,11 @@ static int read_statement(int fd, const struct stat *st, bool may_read, struct s
 	if (r < 0)
 		return r;
 	if (!may_read)
-		return read_record(fd, st, NULL, ret);
-	r = sys_pread(fd, content, sizeof(content));
-	if (r < 0)
+		return read_record(fd, st, false, ret);
+	r = read_content(fd, ret);
+	if (r < 0 || (ret->pid == 0 && ret->length <= RECORD_DAMAGED_MAX))
 		return r;
-	ret->length = (size_t)r;
-	ret->pid = record_parse_content(content, ret->length);
-	if (ret->pid == 0 && ret->length <= RECORD_DAMAGED_MAX)
-		return 0;
-	return read_record(fd, st, content, ret);
+	return read_record(fd, st, true, ret);
 }
 
 static int judge_locked(const struct statement *says)

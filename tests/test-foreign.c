@@ -112,6 +112,14 @@ static const struct {
 	{ BYTES("1\n"), 'x', 65, BUSY, BUSY },
 	{ BYTES("1\n"), 'x', 4096, BUSY, BUSY },
 	{ BYTES("1\n"), 'x', 4097, INVALID, INVALID },
+	/* of as many pieces as are read */
+	{ BYTES("1"), ' ', 511, BUSY, BUSY },
+	{ BYTES("1"), ' ', 512, BUSY, BUSY },
+	{ BYTES("1"), ' ', 513, BUSY, BUSY },
+	{ BYTES("1"), '0', 512, INVALID, INVALID },
+	{ BYTES("00"), '1', 513, INVALID, INVALID },
+	{ BYTES("1"), ' ', 4096, BUSY, BUSY },
+	{ BYTES("1"), ' ', 4097, INVALID, INVALID },
 	{ BYTES("1\n"), 'x', 100000, INVALID, INVALID },
 };
 
@@ -130,6 +138,23 @@ TEST_EACH(content_decides, contents)
 	ck_assert_uint_eq(after.st_ino, before.st_ino);
 	ck_assert_int_eq(after.st_size, before.st_size);
 	ck_assert_int_eq(after.st_mtim.tv_nsec, before.st_mtim.tv_nsec);
+	unlink(PATH);
+}
+
+/* The PID begins, or ends, where a piece does. */
+static const int pid_starts[] = { 505, 510, 511, 512, 513, 3000 };
+
+TEST_EACH(pid_after_many_blanks_counts, pid_starts)
+{
+	char content[4000];
+
+	steer_reset();
+	snprintf(content, sizeof(content), "%*s%d\n", pid_starts[_i], "", (int)getppid());
+	write_file(PATH, content);
+	ck_assert_int_eq(check_path(), BUSY);
+	snprintf(content, sizeof(content), "%*s%dx\n", pid_starts[_i], "", (int)getppid());
+	write_file(PATH, content);
+	ck_assert_int_eq(check_path(), INVALID);
 	unlink(PATH);
 }
 

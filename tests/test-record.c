@@ -76,6 +76,19 @@ TEST(content_ends_where_it_is_said_to_end)
 	ck_assert_int_eq(record_parse_content("1234", 0), 0);
 }
 
+/* Wherever it is cut. */
+TEST_EACH(content_in_pieces_is_the_same, contents)
+{
+	for (size_t cut = 0; cut <= contents[_i].length; cut++) {
+		struct record_text text = { .length = 0 };
+
+		record_parse_piece(&text, contents[_i].content, cut);
+		record_parse_piece(&text, contents[_i].content + cut, contents[_i].length - cut);
+		ck_assert_uint_eq(text.length, contents[_i].length);
+		ck_assert_int_eq(record_parsed_pid(&text), contents[_i].pid);
+	}
+}
+
 TEST(own_content_is_the_pid_and_a_newline)
 {
 	static const pid_t pids[] = { 1, 10, 99999, RECORD_PID_MAX };
