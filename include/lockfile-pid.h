@@ -202,6 +202,8 @@
  *   line needs its descriptors.
  * - One thread at a time uses one handle; different handles are independent,
  *   and exclude each other as processes do.
+ * - A stack of 16 KiB is enough for each function, where that is enough for a thread
+ *   of the C library at all (glibc on most machines).
  * - The library starts no threads, installs no signal handlers, reads no
  *   environment, prints nothing (lockfile_pid_must_unlock() aside) and does
  *   not touch the umask.
