@@ -205,7 +205,7 @@ static int enter(struct descriptor *descriptor, int fd)
 static int add_to_epoll(const struct queue *queue, const struct descriptor *descriptor,
                         uint32_t events)
 {
-	return sys_epoll_add(queue->epoll.fd, descriptor->fd, events);
+	return sys_epoll_add(queue->epoll.fd, descriptor->fd, events, true);
 }
 
 /* Inside the gate (process.h), as is the next. */
@@ -236,7 +236,10 @@ static int open_all(struct queue *queue, const struct path *path, bool with_time
 		r = take_stand(queue, path);
 	if (r == 0 && with_timer)
 		r = enter(&queue->timer, sys_timer_create());
-	return r < 0 || !with_timer ? r : add_to_epoll(queue, &queue->timer, EPOLLIN);
+	if (r < 0 || !with_timer)
+		return r;
+	/* that it is time to look does not count as a wake-up */
+	return sys_epoll_add(queue->epoll.fd, queue->timer.fd, EPOLLIN, false);
 }
 
 /* What woke others before we came is not for us, and no news. */
@@ -353,10 +356,10 @@ static bool read_byte(const struct queue *queue)
 bool queue_drain(struct queue *queue, bool yields)
 {
 	uint64_t expired;
-	int ready = sys_epoll_wait(queue->epoll.fd, 0, NULL);
-	bool is_time = sys_read(queue->timer.fd, &expired, sizeof(expired)) > 0;
-	bool is_woken = ready > is_time;
+	bool is_woken = sys_epoll_wait(queue->epoll.fd, 0, NULL) > 0;
 
+	/* or the descriptor would poll readable until the next pause begins */
+	sys_read(queue->timer.fd, &expired, sizeof(expired));
 	/*
 	 * A loop that sleeps on our descriptor itself has been told of the byte instead of us.
 	 * But one from before we joined is for those to whom we yield.

@@ -361,9 +361,9 @@ int sys_epoll_create(void)
 	return above_streams(epoll_create1(EPOLL_CLOEXEC), false);
 }
 
-int sys_epoll_add(int epoll, int fd, uint32_t events)
+int sys_epoll_add(int epoll, int fd, uint32_t events, bool counts)
 {
-	struct epoll_event event = { .events = events };
+	struct epoll_event event = { .events = events, .data.u32 = counts };
 
 	return result(epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event));
 }
@@ -371,8 +371,11 @@ int sys_epoll_add(int epoll, int fd, uint32_t events)
 int sys_epoll_wait(int epoll, int timeout_ms, const sigset_t *mask)
 {
 	struct epoll_event events[4];
+	int r = result(epoll_pwait(epoll, events, 4, timeout_ms, mask)), count = 0;
 
-	return result(epoll_pwait(epoll, events, 4, timeout_ms, mask));
+	for (int i = 0; i < r; i++)
+		count += (int)events[i].data.u32;
+	return r < 0 ? r : count;
 }
 
 /* Of a fault of the process itself; run-time systems have handlers for these. */

@@ -82,8 +82,9 @@ int sys_pidfd_open(pid_t pid);
 int sys_kill(pid_t pid, int signal);
 int sys_poll(struct pollfd *fds, nfds_t count, int timeout_ms);
 int sys_epoll_create(void);
-int sys_epoll_add(int epoll, int fd, uint32_t events);
-int sys_epoll_wait(int epoll, int timeout_ms, const sigset_t *mask); /* how many are ready */
+int sys_epoll_add(int epoll, int fd, uint32_t events, bool counts);
+/* So many are ready of those that count. */
+int sys_epoll_wait(int epoll, int timeout_ms, const sigset_t *mask);
 void sys_block_signals(sigset_t *ret_before);
 void sys_restore_signals(const sigset_t *before);
 /* The handlers of these, as far as they are pending, run now.  Was one pending? */

@@ -554,7 +554,8 @@ WRAP_FD(int, sys_unlock_bytes, (int fd), (fd))
 WRAP(int, sys_mkfifoat, (int dirfd, const char *name, mode_t mode), (dirfd, name, mode))
 WRAP(uid_t, sys_geteuid, (void), ())
 WRAP(int, sys_epoll_create, (void), ())
-WRAP(int, sys_epoll_add, (int epoll, int fd, uint32_t events), (epoll, fd, events))
+WRAP(int, sys_epoll_add, (int epoll, int fd, uint32_t events, bool counts),
+     (epoll, fd, events, counts))
 WRAP_BY(int, sys_epoll_wait, other_epoll_wait, (int epoll, int timeout_ms, const sigset_t *mask),
         (epoll, timeout_ms, mask))
 WRAP(int, sys_timer_create, (void), ())

@@ -1029,6 +1029,28 @@ TEST(time_that_is_over_is_no_wake_up)
 	leave_alone(&queue, lock);
 }
 
+static void let_time_end(void *queue)
+{
+	struct pollfd timer = { .fd = ((struct queue *)queue)->timer.fd, .events = POLLIN };
+
+	queue_pause(queue, 1);
+	ck_assert_int_eq(poll(&timer, 1, -1), 1);
+}
+
+TEST(wake_up_counts_although_the_time_ends_just_then)
+{
+	struct lockfile_pid *lock;
+	struct queue queue;
+
+	lock = join_with_timer(&queue);
+	write_wake_up(&queue);
+	steer_after("sys_epoll_wait", 1, let_time_end, &queue);
+	ck_assert(queue_drain(&queue, true));
+	ck_assert_int_eq(bytes_in(&queue), 0);
+	steer_reset();
+	leave_alone(&queue, lock);
+}
+
 /* Open, it keeps its inode number to itself. */
 static void replace_fifo(void *ret_fd)
 {
