@@ -187,6 +187,18 @@
  *   once for a call that hangs, such as one on a mount that does not answer.  Forks
  *   of several threads wait for one another.  A child that is forked while a call
  *   hangs can have a copy of what that call opened, until it executes a program.
+ * - clone(2), _Fork(3) and vfork(2) call no fork handlers.  Their child does not hold
+ *   the lock either, but has copies of the descriptors until it executes a program or
+ *   ends (see File systems).  It may call the library if no other thread of its parent
+ *   was in a call at that moment.
+ * - A process that shares its parent's memory must not call the library, which would
+ *   take it for the parent: one made by vfork(2), or by clone(2) with CLONE_VM and
+ *   without CLONE_THREAD.
+ * - If two processes share their descriptors (clone(2) with CLONE_FILES), what one
+ *   closes was closed externally for the other, and what it has open when it ends
+ *   stays open.  In a thread that has descriptors of its own (unshare(2)), those of
+ *   other threads count as closed externally, and in those threads, its own.  Such
+ *   a thread must not fork while a handle of another thread waits.
  * - On network and FUSE file systems a child keeps its copy of a lock file until it
  *   executes a program, because close(2) would wait for the server; except without
  *   user attributes, and with cluster locks.  The lock ends with the holder all the
