@@ -26,7 +26,8 @@
  *	  lockfile_pid_set_mode(), _set_inheritable(), _set_cluster_locks()
  *						optional
  *	  lockfile_pid_lock() or _trylock() or _timedlock() or _wait_begin()
- *	    lockfile_pid_adopt()		in a child: see daemons below
+ *	or, in one call, lockfile_pid_open()
+ *	    lockfile_pid_adopt()		in a daemon: see daemons below
  *	    ... the work ...
  *	    lockfile_pid_verify()		optional: is it still ours?
  *	  lockfile_pid_unlock()
@@ -41,11 +42,8 @@
  *	int main(void)
  *	{
  *		struct lockfile_pid *lock;
- *		int r;
+ *		int r = lockfile_pid_open(&lock, "/run/example.pid", 0, NULL);
  *
- *		r = lockfile_pid_new(&lock, "/run/example.pid");
- *		if (r == 0)
- *			r = lockfile_pid_trylock(lock);
  *		if (r < 0) {
  *			fprintf(stderr, "/run/example.pid: %s\n",
  *				lockfile_pid_strerror(r));
@@ -61,9 +59,9 @@
  * -------
  * Functions that can fail return 0 on success (two that give a descriptor return
  * that) and a negative number otherwise: one of enum lockfile_pid_error, or the
- * negative errno value of the system call that failed.  Out-parameters are written on success only; for
- * lockfile_pid_check() see there.  Errors that nearly every call can meet, "the
- * general ones", are listed here once:
+ * negative errno value of the system call that failed.  Out-parameters are written on
+ * success only; for lockfile_pid_check() and lockfile_pid_open() see there.  Errors that
+ * nearly every call can meet, "the general ones", are listed here once:
  *
  *	-ENOENT, -ENOTDIR, -ELOOP, -EACCES,	the directory part of the path
  *	-ENAMETOOLONG
@@ -95,7 +93,8 @@
  *
  * After an error nothing is held that was not held before, and nothing is left
  * behind.  A path that is validly held is reported as such even where another
- * error stands in the way as well.
+ * error stands in the way as well.  But functions that wait report -EACCES and -EROFS
+ * immediately if no file may be made in the directory: the wait would end in that error.
  *
  * Paths
  * -----
@@ -147,15 +146,11 @@
  * A daemon takes the lock while it can still say on the terminal that another
  * runs, and only then goes to the background, as another process:
  *
- *	r = lockfile_pid_set_inheritable(lock, 1);
- *	if (r == 0)
- *		r = lockfile_pid_trylock(lock);
+ *	r = lockfile_pid_open(&lock, path, LOCKFILE_PID_INHERITABLE, &holder);
  *	... tell errors, exit(1) ...
- *	if (daemon(0, 0) < 0)
+ *	if (!in_foreground && daemon(0, 0) < 0)
  *		... the same ...
- *	r = lockfile_pid_set_inheritable(lock, 0);	it is the last heir
- *	if (r == 0)
- *		r = lockfile_pid_adopt(lock);
+ *	r = lockfile_pid_adopt(lock);
  *
  * At no instant is the lock free, and then the file holds the daemon's PID.
  * With daemon(3) the shell goes on a moment earlier, while the file still
@@ -165,9 +160,9 @@
  * executed another program, closed its descriptors, freed the handle or tried
  * to lock by it.  Therefore adopt before closing descriptors (closefrom(3))
  * and before giving up the right to write the directory (setuid(2)); chroot(2)
- * may come before, with weaker promises if /proc is missing then.  And clear
- * the mark, as above, where the daemon forks workers that are not to keep the
- * lock when it dies.  That the last child which could have adopted it has
+ * may come before, with weaker promises if /proc is missing then.  A daemon that stays in the
+ * foreground adopts as well: the workers that it forks then do not keep the lock when it
+ * dies.  That the last child which could have adopted it has
  * ended is noticed by waiters within a second.
  *
  * fork, exec, descriptors, threads, signals
@@ -302,7 +297,19 @@ enum lockfile_pid_error {
 	/* the recorded process does not exist any more */
 	LOCKFILE_PID_ERR_PROCESS_DEAD = -10003,
 	/* the lock file is not ours: removed, replaced, or never held */
-	LOCKFILE_PID_ERR_ROGUE_DELETION = -10004
+	LOCKFILE_PID_ERR_ROGUE_DELETION = -10004,
+	/* the name ends in ".queue" or ".takeover", which is reserved: choose another */
+	LOCKFILE_PID_ERR_RESERVED_NAME = -10005
+};
+
+/* For lockfile_pid_open(); any of them, combined by |, or 0. */
+enum lockfile_pid_flags {
+	/* children may adopt the lock, see lockfile_pid_set_inheritable() */
+	LOCKFILE_PID_INHERITABLE = 1,
+	/* see lockfile_pid_set_cluster_locks() */
+	LOCKFILE_PID_CLUSTER_LOCKS = 2,
+	/* wait as lockfile_pid_lock() does, and do not fail with LOCKFILE_PID_ERR_BUSY */
+	LOCKFILE_PID_WAIT = 4
 };
 
 /**
@@ -313,10 +320,10 @@ enum lockfile_pid_error {
  *
  * Nothing is opened or created yet, and the directory need not exist.
  *
- * Errors: -EINVAL: an argument is NULL; @path is empty, or its last component is empty, "." or "..",
- * or ends in ".queue" or ".takeover", which are the library's own names beside
- * a lock file; -ENAMETOOLONG: there is no room for these names (NAME_MAX);
- * -ENOMEM; for a relative @path -ENOENT: the current directory was removed; and
+ * Errors: -EINVAL: an argument is NULL; @path is empty, or its last component is empty, "."
+ * or ".."; LOCKFILE_PID_ERR_RESERVED_NAME: its last component ends in ".queue" or ".takeover",
+ * which are the library's own names beside a lock file; -ENAMETOOLONG: there is no room
+ * for these names (NAME_MAX); -ENOMEM; for a relative @path -ENOENT: the current directory was removed; and
  * if it may not be searched or a descriptor of it is needed (see Paths) -EACCES,
  * -EIO, -ELOOP, -EMFILE, -ENFILE, -ENOTDIR, -EPERM, -ESTALE and -ENOSYS, as stat(2)
  * and open(2) have them.
@@ -325,6 +332,32 @@ enum lockfile_pid_error {
  */
 LOCKFILE_PID_MUST_CHECK
 int lockfile_pid_new(struct lockfile_pid **ret_lock, const char *path);
+
+/**
+ * lockfile_pid_open - make a handle and take the lock
+ * @ret_lock: where the handle goes; the caller frees it (lockfile_pid_free())
+ * @path: as for lockfile_pid_new()
+ * @flags: of enum lockfile_pid_flags
+ * @ret_holder: NULL, or where the PID of the process goes that holds the lock; 0 if the
+ *	result is another, or if the PID is not known or means nothing here.  It is always
+ *	written
+ *
+ * This is lockfile_pid_new(), the settings that @flags names, and one attempt by
+ * lockfile_pid_trylock(), or by lockfile_pid_lock() with LOCKFILE_PID_WAIT.  After an error
+ * there is no handle, and *@ret_lock is what it was.  A program that needs another mode than
+ * 0644 calls these functions itself.
+ *
+ * With LOCKFILE_PID_WAIT this is a cancellation point.
+ *
+ * Errors: -EINVAL: @ret_lock or @path is NULL, or a bit of @flags is unknown; those of
+ * lockfile_pid_new(); and those of lockfile_pid_trylock() except -EINPROGRESS, or with
+ * LOCKFILE_PID_WAIT those of lockfile_pid_lock() except -EINPROGRESS and -EDEADLK.
+ *
+ * Since: 0.1
+ */
+LOCKFILE_PID_MUST_CHECK
+int lockfile_pid_open(struct lockfile_pid **ret_lock, const char *path, unsigned int flags,
+                      pid_t *ret_holder);
 
 /**
  * lockfile_pid_free - give a handle back, and the lock if it is held
@@ -383,7 +416,8 @@ int lockfile_pid_set_mode(struct lockfile_pid *lock, unsigned int mode);
  *	be adopted by children of fork(2).  0 unless set
  *
  * In a child that has inherited a lock this is about the lock file that
- * lockfile_pid_adopt() makes, not about the permission to call it.
+ * lockfile_pid_adopt() makes, not about the permission to call it.  Without such a call in
+ * the child, what it adopts is not inheritable.
  *
  * Errors: -EINVAL: @lock is NULL; -EBUSY: the handle holds the lock, or is in
  * line.
@@ -447,7 +481,12 @@ int lockfile_pid_trylock(struct lockfile_pid *lock);
  * As lockfile_pid_trylock(), but what that calls busy is waited for: until the
  * file goes away or its process dies.
  *
- * Errors: those of lockfile_pid_trylock() except LOCKFILE_PID_ERR_BUSY;
+ * Another thread cannot end this call, except by cancellation.  A program that is to end the
+ * wait of a thread waits by lockfile_pid_wait_begin() and by a poll(2) that an eventfd(2) ends
+ * as well: examples/wait-cancel.c.
+ *
+ * Errors: those of lockfile_pid_trylock() except LOCKFILE_PID_ERR_BUSY; -EACCES, -EROFS:
+ * somebody holds the lock, and when it is free we could not take it;
  * -EDEADLK: this handle holds the lock; -EINTR: a signal handler that was installed
  * without SA_RESTART ran while waiting.  After a handler with SA_RESTART the call goes
  * on to wait, in its place.  In a program that has handlers without SA_RESTART,
@@ -466,6 +505,12 @@ int lockfile_pid_lock(struct lockfile_pid *lock);
  * @lock: the handle
  * @timeout_ms: milliseconds as in poll(2), on the monotonic clock: negative
  *	waits for ever, 0 is lockfile_pid_trylock()
+ *
+ * There is no function with a deadline: struct timespec has another size in a program that
+ * is built with 64-bit time_t on a machine of 32 bits, and the library would read the wrong
+ * bytes.  A wait that signal handlers interrupt, and that is to keep its deadline and its
+ * place in the wait queue, is a loop of poll(2) (see lockfile_pid_wait_begin()), as in
+ * examples/wait-cancel.c.
  *
  * Errors: those of lockfile_pid_lock(); -ETIMEDOUT: the time is over;
  * LOCKFILE_PID_ERR_BUSY: @timeout_ms is 0, and somebody holds the lock.
@@ -546,19 +591,78 @@ LOCKFILE_PID_MUST_CHECK
 int lockfile_pid_check(const struct lockfile_pid *lock, pid_t *ret_pid);
 
 /**
- * lockfile_pid_adopt - in a child: become the holder of the parent's lock
- * @lock: the handle by which a parent took the lock, inheritable
- *	(lockfile_pid_set_inheritable()), before it forked
+ * lockfile_pid_holder - who held the lock when the last attempt failed?
+ * @lock: the handle
  *
- * Whether the parent lives, has ended, or has freed its handle, does not
- * matter: from now on the lock is ours alone, and the file holds our PID and
- * has the mode that is set for this handle.  Of several children one can adopt
+ * This looks at nothing: it returns the PID that the last attempt to lock, by whatever
+ * function, found at the path when it failed.  lockfile_pid_check() afterwards may find
+ * somebody else, or nobody.  While the handle waits, this is the holder that it waits for.
+ * After lockfile_pid_signal() it is the process that the signal was for.
+ *
+ * Returns: the PID; 0 if there was none, if it is not known or means nothing here (the holder
+ * lives in another PID namespace), if the last attempt succeeded, or if @lock is NULL.
+ *
+ * Since: 0.1
+ */
+pid_t lockfile_pid_holder(const struct lockfile_pid *lock);
+
+/**
+ * lockfile_pid_signal - send a signal to the holder, and to nobody else
+ * @lock: the handle, holding or not
+ * @signo: the signal; 0 sends none, and only tells whether it could be sent
+ *
+ * The holder is identified by what the lock file records and by a pidfd, and the signal
+ * goes through that pidfd.  So it never reaches another process that was given the PID of
+ * the holder.  The PID in a file of another program is signalled if its process lives.
+ *
+ * Whoever can write a lock file can choose who is signalled.  So the group of the file and
+ * others must not have permission to write it, and its owner must be root, our user, or a
+ * user who may send signals to that process (its real or saved user; never the overflow
+ * user, 65534).
+ *
+ * Returns: 0: the signal was sent.
+ *
+ * Errors: LOCKFILE_PID_ERR_ROGUE_DELETION: nobody holds the lock, there is no file;
+ * LOCKFILE_PID_ERR_PROCESS_DEAD: the process that held it is gone;
+ * LOCKFILE_PID_ERR_INVALID_PID: what is there is no lock file, or an invalid one; -EPERM:
+ * we may not signal that process, or the file is not to be trusted; -ESRCH: the lock is
+ * held, but by a process that has no PID here, or that cannot be told from another one;
+ * -ENOSYS: there are no pidfds here (before Linux 5.3, or a filter of system calls refuses
+ * them); -EINVAL: @lock is NULL, or there is no such signal; -EAGAIN: the lock goes from one
+ * process to another all the time; and the general ones.
+ *
+ * Since: 0.1
+ */
+LOCKFILE_PID_MUST_CHECK
+int lockfile_pid_signal(struct lockfile_pid *lock, int signo);
+
+/**
+ * lockfile_pid_adopt - become the only holder of a lock that children could adopt
+ * @lock: the handle by which a parent of this process, or this process, took the lock
+ *
+ * This is for the process that keeps the lock: the child that became the daemon, or the same
+ * process if it never forked.  From now on the lock is ours alone, and our own children
+ * inherit nothing of it.
+ *
+ * In a child, the parent must have taken the lock inheritably
+ * (lockfile_pid_set_inheritable(), LOCKFILE_PID_INHERITABLE) before it forked.  Whether the
+ * parent lives, has ended, or has freed its handle, does not matter.  The file holds our PID,
+ * and has the mode that is set for this handle.  It is a new file: lockfile_pid_fileno() may
+ * be another number, and what fchown(2) and fchmod(2) did to the old file is gone.  In the
+ * process that took an inheritable lock it is a new file, too.  In one that took a lock that
+ * is not inheritable, or that has adopted already, adopt does what lockfile_pid_verify() does.
+ *
+ * The handle is not inheritable afterwards.  If the child calls
+ * lockfile_pid_set_inheritable() before it adopts, its own children may adopt the lock in
+ * their turn.
+ *
+ * Of several children one can adopt
  * it.  A child whose descriptors were closed can as long as no other contender
  * has taken over, which the parent prevents while it holds the lock; without
  * user attributes it cannot.  For a parent that lives it is gone: its unlock
  * and verify say LOCKFILE_PID_ERR_ROGUE_DELETION.
  *
- * Returns: 0: we hold the lock.  So too if we did before, by whatever means.
+ * Returns: 0: we hold the lock.
  *
  * Errors: LOCKFILE_PID_ERR_ROGUE_DELETION: there is nothing to adopt: the file
  * was removed, by the parent's unlock or by hand, or is another's, or another
@@ -583,6 +687,15 @@ int lockfile_pid_adopt(struct lockfile_pid *lock);
  * FD_CLOEXEC (fcntl(2)) and call exec.  The descriptor remains the library's:
  * do not close or write it, nor move its file offset, by which the library
  * knows it again (pread(2) does not).
+ *
+ * fchown(2) and fchmod(2) are allowed while the lock is held, after lockfile_pid_adopt() in
+ * a daemon, for example to give the file to the user that the daemon becomes.  The owner of
+ * the file decides who waits in which way: waiters of users other than the new owner look
+ * every 1 to 50 ms, and waiters of the new owner are woken immediately by the death of the
+ * holder, but find a release within a second.  Whoever can write the file can break the lock,
+ * and whoever owns it can.  In a sticky directory nobody but the new owner may replace the
+ * file of a dead holder, unless that is root or the owner of the directory.  Keep 0600: a
+ * next contender without permission to read and write the file cannot take it over.
  *
  * Returns: the descriptor; it is never that of a standard stream.
  *

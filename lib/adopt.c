@@ -15,6 +15,13 @@
  *   take over; then the random number in the attribute is another.
  *
  * The child of a child has a copy as well, and may adopt.
+ *
+ * The holder of an inheritable lock adopts in the same way, from itself: then the copies
+ * that its children have are of a file that is not at PATH any more.  To change the record
+ * in place would not do, because a child that has a copy may be about to adopt.
+ *
+ * What is adopted is not inheritable.  A daemon adopts when its last fork(2) of that kind
+ * is done, and a worker that outlives it must not keep the lock.
  */
 #include <config.h>
 
@@ -27,8 +34,7 @@
 
 #include <errno.h>
 
-/* Is there a lock file that a parent held, and meant for us? */
-static bool has_inherited(const struct lockfile_pid *lock)
+bool adopt_has_inherited(const struct lockfile_pid *lock)
 {
 	return pidfile_exists(&lock->file) && lock->file.descriptor.is_kept;
 }
@@ -82,7 +88,7 @@ static int open_dir(const struct lockfile_pid *lock, bool has_fd, struct descrip
 
 static int become_holder(struct lockfile_pid *lock)
 {
-	bool has_fd = pidfile_has_fd(&lock->file);
+	bool has_fd = pidfile_has_fd(&lock->file), before = lock->inheritable;
 	struct descriptor dir;
 	int r = open_dir(lock, has_fd, &dir);
 
@@ -91,11 +97,17 @@ static int become_holder(struct lockfile_pid *lock)
 	/* our parent's, if no handler for forks ran */
 	if (!pidfile_is_of_process(&lock->spare))
 		pidfile_drop(&lock->spare);
+	lock->inheritable = lock->adopts_inheritably;
 	r = adopt_in(lock, dir.fd);
 	if (r < 0) {
+		/* what was inherited is kept, and so is the setting */
+		lock->inheritable = before;
 		fd_close(&dir);
 		return r;
 	}
+	if (!lock->inheritable)
+		pidfile_drop(&lock->spare);
+	lock->adopts_inheritably = false;
 	path_drop_dir(&lock->dir, !has_fd);
 	lock_keep_dir(lock, &dir);
 	return 0;
@@ -105,9 +117,9 @@ int adopt(struct lockfile_pid *lock)
 {
 	int r;
 
-	if (lock_is_held(lock))
+	if (lock_is_held(lock) && !lock->file.inheritable)
 		r = held_verify(lock);
-	else if (has_inherited(lock))
+	else if (lock_is_held(lock) || adopt_has_inherited(lock))
 		r = become_holder(lock);
 	else
 		r = lock->inheritable ? LOCKFILE_PID_ERR_ROGUE_DELETION : -EPERM;

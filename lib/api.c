@@ -4,6 +4,12 @@
  * out of the calls that would leak by it, and refuse what a handle in its
  * present state cannot do; the work is done elsewhere.
  */
+
+/*
+ * With -fexceptions, pthread_cleanup_push() would need libgcc_s (wait.c has the reason).
+ */
+#undef __EXCEPTIONS
+
 #include <config.h>
 
 #include "adopt.h"
@@ -12,6 +18,7 @@
 #include "lock.h"
 #include "process.h"
 #include "sys.h"
+#include "target.h"
 #include "wait.h"
 
 #include <errno.h>
@@ -21,6 +28,7 @@
 #include <stdlib.h>
 
 #define DEFAULT_MODE 0644
+#define ALL_FLAGS    (LOCKFILE_PID_INHERITABLE | LOCKFILE_PID_CLUSTER_LOCKS | LOCKFILE_PID_WAIT)
 
 static int disable_cancellation(void)
 {
@@ -115,6 +123,8 @@ int lockfile_pid_set_inheritable(struct lockfile_pid *lock, int inheritable)
 	if (is_in_use(lock))
 		return -EBUSY;
 	lock->inheritable = inheritable != 0;
+	/* in a child: what it adopts is to be so because the child says so, and not its parent */
+	lock->adopts_inheritably = lock->inheritable && adopt_has_inherited(lock);
 	return 0;
 }
 
@@ -134,8 +144,10 @@ int lockfile_pid_set_cluster_locks(struct lockfile_pid *lock, int cluster)
  */
 static bool still_holds(struct lockfile_pid *lock)
 {
-	if (lock_is_held(lock) && held_verify(lock) != LOCKFILE_PID_ERR_ROGUE_DELETION)
+	if (lock_is_held(lock) && held_verify(lock) != LOCKFILE_PID_ERR_ROGUE_DELETION) {
+		lock->found = lock->file.pid;
 		return true;
+	}
 	held_lose(lock);
 	queue_drop(&lock->queue);
 	return false;
@@ -175,6 +187,53 @@ int lockfile_pid_timedlock(struct lockfile_pid *lock, int timeout_ms)
 int lockfile_pid_lock(struct lockfile_pid *lock)
 {
 	return lockfile_pid_timedlock(lock, -1);
+}
+
+static void free_handle(void *lock)
+{
+	lockfile_pid_free(lock);
+}
+
+/* A thread that is cancelled while it waits frees the handle, which its caller has not got. */
+static int lock_or_free(struct lockfile_pid *lock, unsigned int flags, pid_t *ret_holder)
+{
+	int r;
+
+	pthread_cleanup_push(free_handle, lock);
+	r = flags & LOCKFILE_PID_WAIT ? lockfile_pid_lock(lock) : lockfile_pid_trylock(lock);
+	pthread_cleanup_pop(0);
+	if (r < 0) {
+		if (ret_holder)
+			*ret_holder = lock->found;
+		lockfile_pid_free(lock);
+	}
+	return r;
+}
+
+int lockfile_pid_open(struct lockfile_pid **ret_lock, const char *path, unsigned int flags,
+                      pid_t *ret_holder)
+{
+	struct lockfile_pid *lock;
+	int r;
+
+	if (ret_holder)
+		*ret_holder = 0;
+	if (!ret_lock || flags & ~(unsigned int)ALL_FLAGS)
+		return -EINVAL;
+	r = lockfile_pid_new(&lock, path);
+	if (r < 0)
+		return r;
+	lock->inheritable = flags & LOCKFILE_PID_INHERITABLE;
+	lock->cluster_locks = flags & LOCKFILE_PID_CLUSTER_LOCKS;
+	r = lock_or_free(lock, flags, ret_holder);
+	if (r == 0)
+		*ret_lock = lock;
+	return r;
+}
+
+pid_t lockfile_pid_holder(const struct lockfile_pid *lock)
+{
+	return lock ? lock->found : 0;
 }
 
 int lockfile_pid_unlock(struct lockfile_pid *lock)
@@ -260,6 +319,18 @@ int lockfile_pid_check(const struct lockfile_pid *lock, pid_t *ret_pid)
 		return -EINVAL;
 	state = disable_cancellation();
 	r = check(lock, ret_pid);
+	restore_cancellation(state);
+	return r;
+}
+
+int lockfile_pid_signal(struct lockfile_pid *lock, int signo)
+{
+	int state, r;
+
+	if (!lock)
+		return -EINVAL;
+	state = disable_cancellation();
+	r = target_signal(lock, signo);
 	restore_cancellation(state);
 	return r;
 }

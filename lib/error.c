@@ -30,6 +30,8 @@ const char *lockfile_pid_strerror(int error)
 		return "the recorded process does not exist any more";
 	case LOCKFILE_PID_ERR_ROGUE_DELETION:
 		return "the lock file is not ours: removed, replaced or never held";
+	case LOCKFILE_PID_ERR_RESERVED_NAME:
+		return "names that end in .queue or .takeover are reserved: choose another name";
 	}
 	/* the negative of INT_MIN does not exist */
 	return error < 0 && error > -4096 ? system_error(-error) : "unknown error";

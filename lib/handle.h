@@ -19,9 +19,10 @@ struct yield {
 
 struct lockfile_pid {
 	struct path path;
-	mode_t mode;        /* to ask for; the umask takes from it */
-	bool inheritable;   /* the next lock file is to be */
-	bool cluster_locks; /* kernel locks are those of all hosts (verdict.h) */
+	mode_t mode;             /* to ask for; the umask takes from it */
+	bool inheritable;        /* the next lock file is to be */
+	bool adopts_inheritably; /* and so is that which this child adopts (adopt.c) */
+	bool cluster_locks;      /* kernel locks are those of all hosts (verdict.h) */
 
 	/*
 	 * While the lock is held: the lock file.  It is held while there is one,
@@ -39,6 +40,8 @@ struct lockfile_pid {
 
 	/* A candidate more, with which an inheritable lock is released (held.c). */
 	struct pidfile spare;
+
+	pid_t found; /* whom the last attempt lost to; 0: nobody, or the PID is not known here */
 
 	struct patience patience;
 	struct queue queue; /* while it is in line */

@@ -241,6 +241,7 @@ int lock_acquire_in(struct lockfile_pid *lock, int dirfd, struct awaited *ret_ho
 	*ret_holder = (struct awaited){ 0 };
 	for (int round = 0; r == -EAGAIN && round < ROUNDS; round++)
 		r = contend(lock, dirfd, ret_holder);
+	lock->found = ret_holder->pid;
 	return r == -EAGAIN ? LOCKFILE_PID_ERR_BUSY : r;
 }
 
@@ -248,6 +249,7 @@ int lock_acquire(struct lockfile_pid *lock, struct awaited *ret_holder)
 {
 	int r = path_keep_dir(&lock->path, &lock->dir);
 
+	lock->found = 0;
 	if (r < 0)
 		return r;
 	r = create(lock, lock->dir.fd);

@@ -22,6 +22,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* The user of processes whose real user the kernel cannot tell (user namespaces): nobody's. */
+#define OVERFLOW_UID 65534
+
 #define PIDFS_TYPE 0x50494446UL /* linux/magic.h, Linux 6.9 */
 
 /* Room for the fields of /proc/PID/stat up to the start, which are 400 bytes at most; */
@@ -293,4 +296,38 @@ enum owner_state owner_state(const struct owner *recorded, const struct owner *s
 	if (by_start)
 		read_start(recorded->pid, &start);
 	return start == 0 || start == recorded->start ? OWNER_ALIVE : OWNER_DEAD;
+}
+
+enum owner_state owner_identify(const struct owner *recorded, const struct owner *self, int pidfd)
+{
+	uint64_t inode = 0, start = 0;
+
+	if (!owner_same_pids(recorded, self))
+		return OWNER_UNKNOWN;
+	if (!owner_pid_alive(recorded->pid))
+		return OWNER_DEAD;
+	if (recorded->pidfd_inode != 0)
+		read_inode(pidfd, &inode);
+	if (inode != 0)
+		return inode == recorded->pidfd_inode ? OWNER_ALIVE : OWNER_DEAD;
+	if (same_clock(recorded, self))
+		read_start(recorded->pid, &start);
+	if (start == 0)
+		return OWNER_UNKNOWN;
+	return start == recorded->start ? OWNER_ALIVE : OWNER_DEAD;
+}
+
+bool owner_is_of_user(pid_t pid, uid_t user)
+{
+	struct proc_field users = { .name = "Uid" };
+	unsigned long real, effective, saved;
+	char path[64];
+
+	if (user == OVERFLOW_UID || may_ask_proc(pid) < 1)
+		return false;
+	snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
+	proc_read_fields(path, &users, 1);
+	if (sscanf(users.value, "%lu %lu %lu", &real, &effective, &saved) != 3)
+		return false;
+	return user == real || user == saved;
 }

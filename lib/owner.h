@@ -47,6 +47,15 @@ enum owner_state {
 /* Is it one process, and still the program that it was?  Unknown is none. */
 bool owner_same_image(const struct owner *a, const struct owner *b);
 
+/*
+ * Is the process of this pidfd, which was opened by the PID of a record of this boot, the
+ * recorded one?  Unlike owner_state(), OWNER_ALIVE only if that is certain.
+ */
+enum owner_state owner_identify(const struct owner *recorded, const struct owner *self, int pidfd);
+
+/* Is this the real or the saved user of the process, so that this user may signal it? */
+bool owner_is_of_user(pid_t pid, uid_t user);
+
 /* What has become of the process that a record of this boot names, as seen by self? */
 enum owner_state owner_state(const struct owner *recorded, const struct owner *self);
 

@@ -3,6 +3,7 @@
 
 #include "path.h"
 
+#include "public.h"
 #include "sys.h"
 
 #include <errno.h>
@@ -32,7 +33,7 @@ static int check_name(const char *name)
 	if (*name == '\0' || strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
 		return -EINVAL;
 	if (ends_with(name, PATH_TAKEOVER_SUFFIX) || ends_with(name, PATH_QUEUE_SUFFIX))
-		return -EINVAL;
+		return LOCKFILE_PID_ERR_RESERVED_NAME;
 	if (strlen(name) + strlen(PATH_TAKEOVER_SUFFIX) > NAME_MAX)
 		return -ENAMETOOLONG;
 	return 0;

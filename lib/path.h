@@ -42,8 +42,8 @@ struct path {
 };
 
 /*
- * -EINVAL, -ENAMETOOLONG, -ENOMEM; for a relative path -ENOENT if the current directory
- * was removed, and what opening it gives if its name is of no use.
+ * -EINVAL, LOCKFILE_PID_ERR_RESERVED_NAME, -ENAMETOOLONG, -ENOMEM; for a relative path
+ * -ENOENT if the current directory was removed, and what opening it gives if its name is of no use.
  */
 int path_init(struct path *path, const char *given);
 void path_release(struct path *path);

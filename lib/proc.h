@@ -15,7 +15,7 @@ int proc_read(const char *path, char *ret, size_t size);
 /* A line "NAME:\tvalue" of a file. */
 struct proc_field {
 	const char *name;
-	char value[32]; /* its start; "" if there is no such line */
+	char value[40]; /* its start; "" if there is no such line; three user IDs fit */
 	bool is_found;
 };
 

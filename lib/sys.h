@@ -72,13 +72,14 @@ int sys_link_fd(int fd, int dirfd, const char *name);   /* an unnamed file */
 int sys_link_proc(int fd, int dirfd, const char *name); /* the same by way of /proc */
 int sys_rename(int dirfd, const char *from, const char *to);
 int sys_rename_noreplace(int dirfd, const char *from, const char *to);
-bool sys_may_write(int dirfd); /* make and remove names there */
+int sys_may_write(int dirfd); /* make and remove names there; 0 if that is not known, too */
 int sys_unlinkat(int dirfd, const char *name, int flags);
 int sys_mkfifoat(int dirfd, const char *name, mode_t mode);
 
 pid_t sys_getpid(void);
 uid_t sys_geteuid(void);
 int sys_pidfd_open(pid_t pid);
+int sys_pidfd_send_signal(int pidfd, int signal);
 int sys_kill(pid_t pid, int signal);
 int sys_poll(struct pollfd *fds, nfds_t count, int timeout_ms);
 int sys_epoll_create(void);

@@ -157,7 +157,7 @@ static int clear_found(struct found *found, int dirfd, const char *name, uid_t s
 	if (r >= 0)
 		r = object_open(&found->object, dirfd, name, O_RDWR);
 	/* its maker may be at work, for all that we can see; unless we may not contend here */
-	if (r == -ETXTBSY || (r == -EACCES && sys_may_write(dirfd)))
+	if (r == -ETXTBSY || (r == -EACCES && sys_may_write(dirfd) == 0))
 		return LOCKFILE_PID_ERR_BUSY;
 	if (r < 0)
 		return r;

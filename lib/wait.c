@@ -222,13 +222,33 @@ int wait_continue(struct lockfile_pid *lock, bool woken)
 	return attempt(lock);
 }
 
+/*
+ * In a directory where we may make no file the wait would end, with the holder, in this
+ * error: it is better known now.  EPERM does not count, since a filter of system calls may
+ * refuse the question alone.
+ */
+static int find_obstacle(const struct lockfile_pid *lock)
+{
+	int r = sys_may_write(lock->queue.dir.fd);
+
+	return r == -EACCES || r == -EROFS ? r : LOCKFILE_PID_ERR_BUSY;
+}
+
 static int join(struct lockfile_pid *lock, bool yields, bool with_timer)
 {
 	int r = queue_join(&lock->queue, &lock->path, lock->file.owner, with_timer);
 
 	if (r < 0)
 		return r;
-	return yields && begin_yield(lock) ? LOCKFILE_PID_ERR_BUSY : attempt(lock);
+	if (yields && begin_yield(lock))
+		return LOCKFILE_PID_ERR_BUSY;
+	r = attempt(lock);
+	if (r != LOCKFILE_PID_ERR_BUSY)
+		return r;
+	r = find_obstacle(lock);
+	if (r != LOCKFILE_PID_ERR_BUSY)
+		leave(lock, r);
+	return r;
 }
 
 int wait_begin(struct lockfile_pid *lock)

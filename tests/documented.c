@@ -13,7 +13,9 @@
 #define DEAD    LOCKFILE_PID_ERR_PROCESS_DEAD
 #define ROGUE   LOCKFILE_PID_ERR_ROGUE_DELETION
 
-#define MAX_RESULTS 14
+#define RESERVED LOCKFILE_PID_ERR_RESERVED_NAME
+
+#define MAX_RESULTS 24
 
 /* What the section "Results" says of nearly all. */
 static const int general[] = {
@@ -30,16 +32,22 @@ static const struct {
 	bool general;
 } table[] = {
 	{ "new",
-	  { -EINVAL, -ENAMETOOLONG, -ENOMEM, -ENOENT, -EACCES, -EIO, -ELOOP, -EMFILE, -ENFILE,
-	    -ENOTDIR, -EPERM, -ESTALE, -ENOSYS },
+	  { -EINVAL, RESERVED, -ENAMETOOLONG, -ENOMEM, -ENOENT, -EACCES, -EIO, -ELOOP, -EMFILE,
+	    -ENFILE, -ENOTDIR, -EPERM, -ESTALE, -ENOSYS },
 	  false },
+	{ "open",
+	  { -EINVAL, RESERVED, -ENAMETOOLONG, -ENOMEM, -ENOENT, -EACCES, -EIO, -ELOOP, -EMFILE,
+	    -ENFILE, -ENOTDIR, -EPERM, -ESTALE, -ENOSYS, BUSY, INVALID, -EEXIST, -EROFS, -EINTR },
+	  true },
 	{ "free", { 0 }, false },
 	{ "path", { 0 }, false },
 	{ "set_mode", { -EINVAL, -EBUSY }, false },
 	{ "set_inheritable", { -EINVAL, -EBUSY }, false },
 	{ "set_cluster_locks", { -EINVAL, -EBUSY }, false },
 	{ "trylock", { BUSY, -EINPROGRESS, INVALID, -EPERM, -EEXIST, -EINTR }, true },
-	{ "lock", { -EINPROGRESS, INVALID, -EPERM, -EEXIST, -EINTR, -EDEADLK }, true },
+	{ "lock",
+	  { -EINPROGRESS, INVALID, -EPERM, -EEXIST, -EINTR, -EDEADLK, -EACCES, -EROFS },
+	  true },
 	{ "timedlock",
 	  { BUSY, -EINPROGRESS, INVALID, -EPERM, -EEXIST, -EINTR, -EDEADLK, -ETIMEDOUT },
 	  true },
@@ -47,6 +55,8 @@ static const struct {
 	{ "must_unlock", { 0 }, false },
 	{ "verify", { ROGUE }, true },
 	{ "check", { BUSY, DEAD, INVALID }, true },
+	{ "holder", { 0 }, false },
+	{ "signal", { ROGUE, DEAD, INVALID, -EPERM, -ESRCH, -ENOSYS, -EINVAL, -EAGAIN }, true },
 	{ "adopt", { ROGUE, -EPERM, -EAGAIN, -EINPROGRESS, -EEXIST, -EINTR }, true },
 	{ "fileno", { -EBADF }, false },
 	{ "wait_begin", { BUSY, -EINPROGRESS, INVALID, -EPERM, -EEXIST, -EDEADLK }, true },

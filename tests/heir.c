@@ -42,6 +42,7 @@ void heir_of_the_living(void)
 {
 	hold();
 	become_two();
+	ck_assert_int_eq(lockfile_pid_set_inheritable(lock, 1), 0);
 }
 
 void heir_while_third_waits(void)
@@ -53,8 +54,8 @@ void heir_while_third_waits(void)
 
 void heir_for_good(void)
 {
-	heir_of_the_living();
-	ck_assert_int_eq(lockfile_pid_set_inheritable(lock, 0), 0);
+	hold();
+	become_two();
 }
 
 void heir_without_descriptor(void)

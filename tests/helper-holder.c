@@ -38,6 +38,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -185,6 +186,14 @@ static int obey_line(const char *line)
 		return become(NOBODY);
 	if (strncmp(line, "user ", 5) == 0)
 		return become((uid_t)atoi(line + 5));
+	if (strncmp(line, "chown ", 6) == 0)
+		return fchown(lockfile_pid_fileno(lock), (uid_t)atoi(line + 6), (gid_t)-1) < 0 ?
+		               -errno :
+		               0;
+	if (strncmp(line, "chmod ", 6) == 0)
+		return fchmod(lockfile_pid_fileno(lock), (mode_t)strtoul(line + 6, NULL, 8)) < 0 ?
+		               -errno :
+		               0;
 	return obey_setting(line);
 }
 

@@ -221,6 +221,7 @@ static bool is_local(const struct steer_call *call)
 		"sys_lseek",
 		"sys_map_wiped",
 		"sys_may_write",
+		"sys_pidfd_send_signal",
 		"sys_restore_signals",
 		"sys_signalfd",
 		"sys_timer_create",

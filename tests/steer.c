@@ -539,10 +539,11 @@ WRAP_AS(int, sys_link_proc, other_link_proc, (int fd, int dirfd, const char *nam
         (fd, dirfd, name), fd, 0)
 WRAP(int, sys_rename, (int dirfd, const char *from, const char *to), (dirfd, from, to))
 WRAP(int, sys_rename_noreplace, (int dirfd, const char *from, const char *to), (dirfd, from, to))
-WRAP(bool, sys_may_write, (int dirfd), (dirfd))
+WRAP(int, sys_may_write, (int dirfd), (dirfd))
 WRAP(int, sys_unlinkat, (int dirfd, const char *name, int flags), (dirfd, name, flags))
 WRAP(pid_t, sys_getpid, (void), ())
 WRAP(int, sys_pidfd_open, (pid_t pid), (pid))
+WRAP_FD(int, sys_pidfd_send_signal, (int fd, int signal), (fd, signal))
 WRAP(int, sys_kill, (pid_t pid, int signal), (pid, signal))
 WRAP_BY(int, sys_poll, other_poll, (struct pollfd * fds, nfds_t count, int timeout_ms),
         (fds, count, timeout_ms))

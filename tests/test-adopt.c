@@ -145,6 +145,7 @@ TEST_EACH(one_of_several_takes_the_lock, ways)
 TEST(who_adopted_can_be_adopted_from)
 {
 	begin(0);
+	ck_assert_int_eq(family_do(CHILD, family_set_inheritable), 0);
 	assert_adopts(CHILD);
 	family_fork(CHILD, GRANDCHILD);
 	family_leave(CHILD);
@@ -259,7 +260,14 @@ static struct record read_record(void)
 	return record;
 }
 
-static int (*const settings[])(struct lockfile_pid *) = { family_set_not_inheritable,
+/* The setting of the parent does not count: these two are the same. */
+static int set_nothing(struct lockfile_pid *lock)
+{
+	(void)lock;
+	return 0;
+}
+
+static int (*const settings[])(struct lockfile_pid *) = { set_nothing, family_set_not_inheritable,
 	                                                  family_set_inheritable };
 
 TEST_EACH(the_attribute_is_that_of_the_child, settings)
@@ -273,7 +281,7 @@ TEST_EACH(the_attribute_is_that_of_the_child, settings)
 	assert_adopts(CHILD);
 	new = read_record();
 	ck_assert_int_eq(new.owner.pid, family_pid(CHILD));
-	ck_assert_int_eq(new.inheritable, _i);
+	ck_assert_int_eq(new.inheritable, settings[_i] == family_set_inheritable);
 	ck_assert(!new.let_go);
 	ck_assert_uint_ne(new.nonce, old.nonce);
 	end();
@@ -530,6 +538,7 @@ TEST_EACH(a_raw_child_takes_the_lock, ways)
 	family_fork_raw(CHILD, GRANDCHILD);
 	family_leave(CHILD);
 	family_leave(PARENT);
+	ck_assert_int_eq(family_do(GRANDCHILD, family_set_inheritable), 0);
 	assert_adopts(GRANDCHILD);
 	ck_assert_int_eq(family_do(GRANDCHILD, has_own_spare), ways[_i].no_tmpfile == 0);
 	assert_unlocks(GRANDCHILD);
@@ -588,6 +597,90 @@ TEST_EACH(what_the_parent_took_after_the_fork_is_not_adopted, ways)
 	check_later_lock(_i, family_set_not_inheritable, -EPERM);
 }
 
+/* The holder of an inheritable lock adopts from itself. */
+
+static int has_spare(struct lockfile_pid *lock)
+{
+	return pidfile_exists(&lock->spare);
+}
+
+TEST_EACH(what_the_holder_adopts_is_for_no_child, ways)
+{
+	int descriptors;
+
+	begin(_i);
+	assert_adopts(PARENT);
+	ck_assert_int_eq(family_do(PARENT, has_spare), 0);
+	descriptors = family_do(PARENT, family_count_descriptors);
+	/* neither for one that has a copy of the old file, */
+	ck_assert_int_eq(family_do(CHILD, lockfile_pid_adopt), ROGUE);
+	assert_holds(PARENT);
+	/* nor for one that comes later */
+	family_fork(PARENT, SIBLING);
+	ck_assert_int_eq(family_do(SIBLING, lockfile_pid_adopt), -EPERM);
+	ck_assert_int_eq(family_do(PARENT, lockfile_pid_adopt), 0);
+	ck_assert_int_eq(family_do(PARENT, family_count_descriptors), descriptors);
+	family_kill(PARENT);
+	ck_assert_int_eq(family_do(STRANGER, lockfile_pid_trylock), 0);
+	end();
+}
+
+TEST_EACH(a_holder_that_adopted_unlocks_without_the_right, ways)
+{
+	int right;
+
+	begin(_i);
+	assert_adopts(PARENT);
+	right = hold_right();
+	ck_assert_int_eq(family_do(PARENT, lockfile_pid_unlock), 0);
+	close(right);
+	unlink(TAKEOVER);
+	assert_nothing_left();
+	end();
+}
+
+/* It is still inheritable then. */
+TEST_EACH(a_holder_that_cannot_adopt_yet_holds_what_it_held, ways)
+{
+	int right;
+
+	begin(_i);
+	right = hold_right();
+	ck_assert_int_eq(family_do(PARENT, lockfile_pid_adopt), -EAGAIN);
+	close(right);
+	unlink(TAKEOVER);
+	assert_holds(PARENT);
+	family_kill(PARENT);
+	assert_adopts(CHILD);
+	end();
+}
+
+/* The setting of the handle is that of the next lock, and adopt clears it. */
+TEST(what_is_locked_after_an_adoption_is_not_inheritable)
+{
+	begin(0);
+	assert_adopts(CHILD);
+	ck_assert_int_eq(family_do(CHILD, lockfile_pid_unlock), 0);
+	ck_assert_int_eq(family_do(CHILD, lockfile_pid_adopt), -EPERM);
+	ck_assert_int_eq(family_do(CHILD, lockfile_pid_trylock), 0);
+	family_fork(CHILD, GRANDCHILD);
+	ck_assert_int_eq(family_do(GRANDCHILD, lockfile_pid_adopt), -EPERM);
+	assert_holds(CHILD);
+	end();
+}
+
+/* What a child asks for is about one adoption. */
+TEST(a_grandchild_asks_for_itself)
+{
+	begin(0);
+	ck_assert_int_eq(family_do(CHILD, family_set_inheritable), 0);
+	assert_adopts(CHILD);
+	family_fork(CHILD, GRANDCHILD);
+	assert_adopts(GRANDCHILD);
+	ck_assert(!read_record().inheritable);
+	end();
+}
+
 /* A holder that adopts is asked whether it still is one. */
 
 static int descriptor_of(struct lockfile_pid *lock)
@@ -628,27 +721,38 @@ TEST_EACH(a_holder_whose_file_is_gone_holds_nothing_after_adopt, ends_of_holding
 
 /* Nothing leaks. */
 
+/* The lock file and its directory; and the spare of an inheritable one, if there can be one. */
+static void check_descriptors(int way, void (*fork_child)(enum relative, enum relative),
+                              bool inheritable)
+{
+	int parents;
+
+	family_start(PATH, ways[way].no_tmpfile, ways[way].no_attributes);
+	parents = family_do(PARENT, family_count_descriptors);
+	ck_assert_int_eq(family_do(PARENT, lockfile_pid_trylock), 0);
+	fork_child(PARENT, CHILD);
+	if (inheritable)
+		ck_assert_int_eq(family_do(CHILD, family_set_inheritable), 0);
+	ck_assert_int_eq(family_do(CHILD, lockfile_pid_adopt), 0);
+	family_fork(CHILD, GRANDCHILD);
+	ck_assert_int_eq(family_do(CHILD, family_count_descriptors),
+	                 parents + (inheritable && !ways[way].no_tmpfile ? 3 : 2));
+	ck_assert_int_eq(family_do(GRANDCHILD, family_count_descriptors),
+	                 parents + (inheritable ? 2 : 0));
+	free_of_parent(PARENT);
+	free_of_parent(GRANDCHILD);
+	free_of_parent(CHILD);
+	ck_assert_int_eq(family_do(PARENT, family_count_descriptors), parents);
+	ck_assert_int_eq(family_do(CHILD, family_count_descriptors), parents);
+	ck_assert_int_eq(family_do(GRANDCHILD, family_count_descriptors), parents);
+	end();
+}
+
 TEST_EACH(adoption_leaks_no_descriptor, forks)
 {
-	int parents, childs;
-
 	for (int way = 0; way < 4; way++) {
-		family_start(PATH, ways[way].no_tmpfile, ways[way].no_attributes);
-		parents = family_do(PARENT, family_count_descriptors);
-		ck_assert_int_eq(family_do(PARENT, lockfile_pid_trylock), 0);
-		forks[_i](PARENT, CHILD);
-		ck_assert_int_eq(family_do(CHILD, lockfile_pid_adopt), 0);
-		family_fork(CHILD, GRANDCHILD);
-		childs = family_do(CHILD, family_count_descriptors);
-		ck_assert_int_eq(childs, parents + (ways[way].no_tmpfile ? 2 : 3));
-		ck_assert_int_eq(family_do(GRANDCHILD, family_count_descriptors), parents + 2);
-		free_of_parent(PARENT);
-		free_of_parent(GRANDCHILD);
-		free_of_parent(CHILD);
-		ck_assert_int_eq(family_do(PARENT, family_count_descriptors), parents);
-		ck_assert_int_eq(family_do(CHILD, family_count_descriptors), parents);
-		ck_assert_int_eq(family_do(GRANDCHILD, family_count_descriptors), parents);
-		end();
+		check_descriptors(way, forks[_i], false);
+		check_descriptors(way, forks[_i], true);
 	}
 }
 

@@ -23,6 +23,13 @@ TEST(null_arguments_are_einval)
 	ck_assert_int_eq(lockfile_pid_new(NULL, "x.pid"), -EINVAL);
 	ck_assert_int_eq(lockfile_pid_new(&lock, NULL), -EINVAL);
 	ck_assert_ptr_eq(lock, PATTERN);
+	ck_assert_int_eq(lockfile_pid_open(NULL, "x.pid", 0, &pid), -EINVAL);
+	ck_assert_int_eq(pid, 0);
+	ck_assert_int_eq(lockfile_pid_open(&lock, NULL, 0, NULL), -EINVAL);
+	ck_assert_ptr_eq(lock, PATTERN);
+	pid = -7;
+	ck_assert_int_eq(lockfile_pid_signal(NULL, 0), -EINVAL);
+	ck_assert_int_eq(lockfile_pid_holder(NULL), 0);
 	ck_assert_int_eq(lockfile_pid_set_mode(NULL, 0644), -EINVAL);
 	ck_assert_int_eq(lockfile_pid_set_inheritable(NULL, 1), -EINVAL);
 	ck_assert_int_eq(lockfile_pid_set_cluster_locks(NULL, 1), -EINVAL);
@@ -52,25 +59,7 @@ TEST(check_needs_no_place_for_the_pid)
 }
 
 static const char *const not_names[] = {
-	"",
-	".",
-	"..",
-	"/",
-	"//",
-	"a/",
-	"/a/",
-	"a/.",
-	"a/..",
-	"./",
-	"../..",
-	"/.",
-	"/..",
-	"x.queue",
-	"x.takeover",
-	".queue",
-	".takeover",
-	"a/x.queue",
-	"/a/x.pid.takeover",
+	"", ".", "..", "/", "//", "a/", "/a/", "a/.", "a/..", "./", "../..", "/.", "/..",
 };
 
 TEST_EACH(new_rejects_what_names_no_lock_file, not_names)
@@ -79,6 +68,28 @@ TEST_EACH(new_rejects_what_names_no_lock_file, not_names)
 
 	ck_assert_int_eq(lockfile_pid_new(&lock, not_names[_i]), -EINVAL);
 	ck_assert_ptr_eq(lock, PATTERN);
+}
+
+static const char *const reserved_names[] = {
+	"x.queue", "x.takeover", ".queue", ".takeover", "a/x.queue", "/a/x.pid.takeover",
+};
+
+TEST_EACH(new_tells_a_reserved_name_from_what_names_no_lock_file, reserved_names)
+{
+	struct lockfile_pid *lock = PATTERN;
+
+	ck_assert_int_eq(lockfile_pid_new(&lock, reserved_names[_i]),
+	                 LOCKFILE_PID_ERR_RESERVED_NAME);
+	ck_assert_ptr_eq(lock, PATTERN);
+}
+
+TEST(strerror_of_a_reserved_name_says_what_to_do)
+{
+	const char *text = lockfile_pid_strerror(LOCKFILE_PID_ERR_RESERVED_NAME);
+
+	ck_assert_ptr_nonnull(strstr(text, ".queue"));
+	ck_assert_ptr_nonnull(strstr(text, ".takeover"));
+	ck_assert_ptr_nonnull(strstr(text, "choose another name"));
 }
 
 static const char *const names[] = {
@@ -246,18 +257,28 @@ TEST(in_line_the_lock_is_neither_set_inheritable_nor_adopted)
 
 static const int settings[] = { 0, 1, -1 };
 
-TEST_EACH(adopt_by_the_holder_only_verifies, settings)
+/* Of an inheritable lock the holder makes a new file, of which no child has a copy. */
+TEST_EACH(adopt_by_the_holder_verifies_or_makes_a_file_of_its_own, settings)
 {
 	struct lockfile_pid *lock = new_lock("x.pid");
 	struct stat before, after;
+	int descriptors;
 
 	ck_assert_int_eq(lockfile_pid_set_inheritable(lock, settings[_i]), 0);
 	ck_assert_int_eq(lockfile_pid_trylock(lock), 0);
 	ck_assert_int_eq(stat("x.pid", &before), 0);
 	ck_assert_int_eq(lockfile_pid_adopt(lock), 0);
 	ck_assert_int_eq(stat("x.pid", &after), 0);
-	ck_assert_uint_eq(before.st_ino, after.st_ino);
+	ck_assert_int_eq(before.st_ino == after.st_ino, settings[_i] == 0);
 	ck_assert_int_eq(lockfile_pid_verify(lock), 0);
+	assert_content("x.pid", "%d\n", getpid());
+	/* the second time there is nothing left to do */
+	descriptors = count_descriptors();
+	before = after;
+	ck_assert_int_eq(lockfile_pid_adopt(lock), 0);
+	ck_assert_int_eq(stat("x.pid", &after), 0);
+	ck_assert_uint_eq(before.st_ino, after.st_ino);
+	ck_assert_int_eq(count_descriptors(), descriptors);
 	ck_assert_int_eq(unlink("x.pid"), 0);
 	ck_assert_int_eq(lockfile_pid_adopt(lock), LOCKFILE_PID_ERR_ROGUE_DELETION);
 	lockfile_pid_free(lock);
@@ -313,10 +334,9 @@ TEST_EACH(mode_is_the_one_asked_for_less_the_umask, modes)
 }
 
 static const int own_errors[] = {
-	LOCKFILE_PID_ERR_BUSY,
-	LOCKFILE_PID_ERR_INVALID_PID,
-	LOCKFILE_PID_ERR_PROCESS_DEAD,
-	LOCKFILE_PID_ERR_ROGUE_DELETION,
+	LOCKFILE_PID_ERR_BUSY,          LOCKFILE_PID_ERR_INVALID_PID,
+	LOCKFILE_PID_ERR_PROCESS_DEAD,  LOCKFILE_PID_ERR_ROGUE_DELETION,
+	LOCKFILE_PID_ERR_RESERVED_NAME,
 };
 
 TEST(strerror_has_words_of_its_own_for_each_condition)
@@ -336,7 +356,7 @@ TEST(strerror_knows_each_errno)
 
 static const int any_error[] = {
 	0,     1,     ENOENT, INT_MAX, INT_MIN, INT_MIN + 1, -134,
-	-4095, -4096, -10000, -10005,  10001,   -99999,
+	-4095, -4096, -10000, -10006,  10001,   -99999,
 };
 
 TEST_EACH(strerror_is_never_without_words, any_error)

@@ -134,15 +134,28 @@ TEST(after_the_parent_freed_its_handle_the_lock_is_held_and_the_child_adopts_it)
 TEST(who_adopts_twice_holds_as_before)
 {
 	parent_and_child();
-	ck_assert_int_eq(tell(0, "adopt"), 0);
-	assert_holds(0);
 	ck_assert_int_eq(tell(1, "adopt"), 0);
 	ck_assert_int_eq(tell(1, "adopt"), 0);
 	assert_holds(1);
 	ck_assert_int_eq(tell(1, "unlock"), 0);
-	ck_assert_int_eq(tell(1, "adopt"), ROGUE);
+	ck_assert_int_eq(tell(1, "adopt"), -EPERM);
 	dynasty_end();
 	assert_is_free();
+}
+
+/* A daemon that stays in the foreground makes the same calls. */
+TEST(a_parent_that_adopts_keeps_the_lock_from_its_child)
+{
+	parent_and_child();
+	ck_assert_int_eq(tell(0, "adopt"), 0);
+	assert_is_held(pid_of(0));
+	assert_has_nothing(1);
+	dynasty_fork(0, 2);
+	ck_assert_int_eq(tell(2, "adopt"), -EPERM);
+	assert_holds(0);
+	dynasty_kill(0);
+	assert_is_free();
+	dynasty_end();
 }
 
 TEST(of_two_children_the_first_adopts_and_the_second_is_told_that_it_came_too_late)
@@ -191,6 +204,7 @@ TEST_EACH(a_grandchild_adopts_with_all_between_gone, double_forks)
 TEST(what_was_adopted_inheritably_can_be_adopted_again)
 {
 	parent_and_child();
+	ck_assert_int_eq(tell(1, "inheritable"), 0);
 	ck_assert_int_eq(tell(1, "adopt"), 0);
 	dynasty_fork(1, 2);
 	dynasty_fork(2, 3);
@@ -377,6 +391,7 @@ TEST(workers_of_a_daemon_keep_an_inheritable_lock_after_its_death)
 
 	parent_and_child();
 	dynasty_kill(0);
+	ck_assert_int_eq(tell(1, "inheritable"), 0);
 	ck_assert_int_eq(tell(1, "adopt"), 0);
 	daemon = pid_of(1);
 	dynasty_fork(1, 2);
@@ -389,11 +404,10 @@ TEST(workers_of_a_daemon_keep_an_inheritable_lock_after_its_death)
 	assert_is_free();
 }
 
-TEST(workers_of_a_daemon_that_cleared_the_mark_do_not_keep_the_lock)
+TEST(workers_of_a_daemon_do_not_keep_the_lock)
 {
 	parent_and_child();
 	dynasty_kill(0);
-	ck_assert_int_eq(tell(1, "private"), 0);
 	ck_assert_int_eq(tell(1, "adopt"), 0);
 	dynasty_fork(1, 2);
 	ck_assert_int_eq(tell(2, "adopt"), -EPERM);

@@ -164,6 +164,49 @@ TEST_BOTH_WAYS(without_kernel_locks_of_our_kind_it_is_enotsup)
 	lockfile_pid_free(lock);
 }
 
+/* Where no file can be made a wait would be in vain. */
+
+static const struct {
+	int answer, expected;
+} answers[] = {
+	{ -EACCES, -EACCES },
+	{ -EROFS, -EROFS },
+	/* what the question itself may meet does not count */
+	{ -EPERM, -ETIMEDOUT },
+	{ -EIO, -ETIMEDOUT },
+	{ -ENOSYS, -ETIMEDOUT },
+};
+
+TEST_EACH(a_waiter_that_can_never_succeed_is_told_at_once, answers)
+{
+	struct holder holder = holder_start("x.pid");
+	struct lockfile_pid *lock = new_lock("x.pid");
+	int descriptors = count_descriptors(), expected = answers[_i].expected, r;
+
+	ck_assert_int_eq(holder_do(&holder, "trylock"), 0);
+	steer_reset();
+	steer_quick_waits();
+	steer_result("sys_may_write", EVERY, answers[_i].answer);
+	ck_assert_int_eq(lockfile_pid_timedlock(lock, 20), expected);
+	ck_assert_int_eq(lockfile_pid_holder(lock), holder.pid);
+	if (expected != -ETIMEDOUT)
+		ck_assert_int_eq(lockfile_pid_lock(lock), expected);
+	r = lockfile_pid_wait_begin(lock);
+	ck_assert_int_eq(r, expected == -ETIMEDOUT ? LOCKFILE_PID_ERR_BUSY : expected);
+	ck_assert_int_eq(lockfile_pid_wait_cancel(lock), 0);
+	ck_assert_int_eq(lockfile_pid_timedlock(lock, 0), LOCKFILE_PID_ERR_BUSY);
+	ck_assert_int_eq(lockfile_pid_trylock(lock), LOCKFILE_PID_ERR_BUSY);
+	ck_assert_int_eq(count_descriptors(), descriptors);
+	ck_assert_str_eq(list_dir("."), "x.pid ");
+	steer_reset();
+	holder_end(&holder);
+	/* what is free is taken, whatever the answer would be */
+	steer_result("sys_may_write", EVERY, answers[_i].answer);
+	ck_assert_int_eq(lockfile_pid_lock(lock), 0);
+	steer_reset();
+	lockfile_pid_free(lock);
+}
+
 /* PATH.takeover */
 
 TEST_BOTH_WAYS(a_takeover_name_that_is_somebody_elses_is_eexist)

@@ -35,6 +35,23 @@ static int make_absolute(void)
 	return make(absolute_path);
 }
 
+static int open_free(void)
+{
+	return lockfile_pid_open(&lock, SCENE_PATH, LOCKFILE_PID_INHERITABLE, NULL);
+}
+
+static void opened(int r)
+{
+	assert_so((lock != NULL) == (r == 0));
+	if (r < 0)
+		assert_so(memory_count() == 0);
+	if (r == 0)
+		assert_so(lockfile_pid_verify(lock) == 0 && lockfile_pid_unlock(lock) == 0);
+	if (r < 0)
+		ck_assert_int_eq(lockfile_pid_new(&lock, SCENE_PATH), 0);
+	outcome_settled();
+}
+
 /* Nothing is kept of what was not made; and it can be made then. */
 static void made(int r)
 {
@@ -59,6 +76,12 @@ static const struct operation operations[] = {
 	  .prepare = tell_directory,
 	  .act = make_absolute,
 	  .judge = made,
+	  .in_child = true,
+	  .from_scratch = true },
+	{ .name = "open",
+	  .function = "open",
+	  .act = open_free,
+	  .judge = opened,
 	  .in_child = true,
 	  .from_scratch = true },
 };

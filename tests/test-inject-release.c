@@ -107,6 +107,12 @@ static int adopt(void)
 	return lockfile_pid_adopt(lock);
 }
 
+/* None: to look whether it could be sent. */
+static int send_nothing(void)
+{
+	return lockfile_pid_signal(lock, 0);
+}
+
 static int set_mode(void)
 {
 	return lockfile_pid_set_mode(lock, 0600);
@@ -197,8 +203,14 @@ INJECT_EACH(failing_free_keeps_the_promises, frees)
 
 /* clang-format off: a row a line */
 static const struct operation looks[] = {
+	{ .name = "adopt by the holder of an inheritable lock",
+	  .function = "adopt",
+	  .act = adopt,
+	  .prepare = hold_inheritably,
+	  .judge = kept },
 	KEEP("verify", "verify", verify, 0),
 	KEEP("adopt by the holder", "adopt", adopt, 0),
+	KEEP("signal", "signal", send_nothing, 0),
 	KEEP("set mode", "set_mode", set_mode, -EBUSY),
 	KEEP("set inheritable", "set_inheritable", set_inheritable, -EBUSY),
 	KEEP("set cluster locks", "set_cluster_locks", set_cluster_locks, -EBUSY),

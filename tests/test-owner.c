@@ -957,3 +957,25 @@ TEST(outer_proc_in_which_our_number_is_the_same_by_chance_is_not_asked)
 	kill_child(first);
 	forge_end();
 }
+
+/* Who may send it signals */
+
+TEST(users_of_a_process_that_cannot_be_seen_are_unknown)
+{
+	steer_reset();
+	ck_assert(owner_is_of_user(getpid(), getuid()));
+	ck_assert(!owner_is_of_user(getpid(), getuid() + 1));
+	ck_assert(!owner_is_of_user(dead_pid(), getuid()));
+	steer_no_proc();
+	ck_assert(!owner_is_of_user(getpid(), getuid()));
+	steer_reset();
+	/* another number for us */
+	steer_result("sys_readlinkat", EVERY, 0);
+	ck_assert(!owner_is_of_user(getpid(), getuid()));
+	steer_reset();
+	/* a file that is cut */
+	steer_result("sys_read", EVERY, 0);
+	steer_result("sys_pread", EVERY, 0);
+	ck_assert(!owner_is_of_user(getpid(), getuid()));
+	steer_reset();
+}

@@ -957,6 +957,7 @@ static void adopt_without_descriptors(void *argument)
 	int before;
 
 	REQUIRE(close(lock->file.descriptor.fd) == 0 && close(lock->dir.fd) == 0);
+	REQUIRE(lockfile_pid_set_inheritable(lock, 1) == 0);
 	before = count_descriptors();
 	steer_result("sys_rename", 1, -EIO);
 	REQUIRE(lockfile_pid_adopt(lock) == -EIO);

@@ -277,6 +277,35 @@ static void call_new(void)
 	result = lockfile_pid_new(&lock, PATH);
 }
 
+static void call_open(void)
+{
+	result = lockfile_pid_open(&lock, PATH, 0, NULL);
+}
+
+static void call_open_and_wait(void)
+{
+	struct lockfile_pid *second;
+
+	result = lockfile_pid_open(&second, PATH, LOCKFILE_PID_WAIT, NULL);
+	if (result == 0)
+		lockfile_pid_free(second);
+}
+
+static void call_holder(void)
+{
+	result = lockfile_pid_holder(lock);
+}
+
+static void call_signal(void)
+{
+	result = lockfile_pid_signal(lock, 0);
+}
+
+static void call_adopt(void)
+{
+	result = lockfile_pid_adopt(lock);
+}
+
 static void call_new_by_full_name(void)
 {
 	result = lockfile_pid_new(&lock, "/nowhere/" PATH);
@@ -407,6 +436,13 @@ static void call_adopt_in_child(void)
 static const struct row rows[] = {
 	{ "new", NULL, call_new, 0, NULL },
 	{ "new by full name", NULL, call_new_by_full_name, 0, NULL },
+	{ "open", NULL, call_open, 0, NULL },
+	{ "open, until a release", has_handlers, call_open_and_wait, 0, signal_and_release },
+	{ "holder", is_new, call_holder, 0, NULL },
+	{ "signal", others_hold, call_signal, 0, NULL },
+	{ "signal, stale", is_stale, call_signal, DEAD, NULL },
+	{ "signal, third-party", is_long, call_signal, 0, NULL },
+	{ "adopt by the holder", is_inheritable, call_adopt, 0, NULL },
 	{ "free", is_new, call_free, 0, NULL },
 	{ "free, held", is_held, call_free, 0, NULL },
 	{ "free, inheritable", is_inheritable, call_free, 0, NULL },

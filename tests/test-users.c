@@ -34,6 +34,8 @@ static const struct directory {
 enum told {
 	BY_RELEASE, /* by the byte that the holder writes */
 	LOOKS,      /* every 1 to 50 ms */
+	SECOND,     /* looks once a second */
+	REFUSED,    /* it does not wait: it may make no file there */
 };
 
 /* clang-format off: a row a line */
@@ -45,13 +47,13 @@ static const struct cell {
 } cells[] = {
 	{ &own, ROOT, ROOT, BY_RELEASE, 0, 0 },
 	{ &own, ROOT, DAEMON, LOOKS, 0, 0 },
-	{ &own, ROOT, STRANGER, LOOKS, -EACCES, -EACCES },
+	{ &own, ROOT, STRANGER, REFUSED, -EACCES, -EACCES },
 	{ &own, DAEMON, ROOT, LOOKS, 0, 0 },
 	{ &own, DAEMON, DAEMON, BY_RELEASE, 0, 0 },
-	{ &own, DAEMON, STRANGER, LOOKS, -EACCES, -EACCES },
+	{ &own, DAEMON, STRANGER, REFUSED, -EACCES, -EACCES },
 	{ &roots, ROOT, ROOT, BY_RELEASE, 0, 0 },
-	{ &roots, ROOT, DAEMON, LOOKS, -EACCES, -EACCES },
-	{ &roots, ROOT, STRANGER, LOOKS, -EACCES, -EACCES },
+	{ &roots, ROOT, DAEMON, REFUSED, -EACCES, -EACCES },
+	{ &roots, ROOT, STRANGER, REFUSED, -EACCES, -EACCES },
 	{ &sticky, ROOT, ROOT, BY_RELEASE, 0, 0 },
 	{ &sticky, ROOT, DAEMON, LOOKS, 0, -EPERM },
 	{ &sticky, ROOT, STRANGER, LOOKS, 0, -EPERM },
@@ -116,12 +118,20 @@ static void wait_as_user(void *argument)
 		steer_result("sys_timer_set", EVERY, 0);
 	REQUIRE(lockfile_pid_new(&lock, PATH) == 0);
 	r = lockfile_pid_wait_begin(lock);
-	REQUIRE(r == BUSY);
-	REQUIRE((lock->queue.pause_ms <= 50) == (waiter->told == LOOKS));
-	answer(waiter, r);
-	do
+	if (waiter->told == REFUSED) {
+		REQUIRE(lockfile_pid_trylock(lock) == BUSY);
+		REQUIRE(lockfile_pid_timedlock(lock, 0) == BUSY);
+		REQUIRE(lockfile_pid_timedlock(lock, 60000) == r);
+		REQUIRE(lockfile_pid_lock(lock) == r);
+		REQUIRE(lockfile_pid_holder(lock) > 0);
+	} else {
+		REQUIRE(r == BUSY);
+		REQUIRE((lock->queue.pause_ms <= 50) == (waiter->told == LOOKS));
+	}
+	/* it has tried */
+	answer(waiter, BUSY);
+	while (r == BUSY)
 		r = wait_for_event(lock);
-	while (r == BUSY);
 	answer(waiter, r);
 	lockfile_pid_free(lock);
 }
@@ -168,17 +178,27 @@ static void clear(void)
 	ck_assert_int_eq(rmdir(DIR), 0);
 }
 
-TEST_EACH(a_waiter_is_told_of_a_release_as_the_table_says, cells)
+/* The holder may have given its file to the daemon's user. */
+static struct holder start_holder(const struct cell *cell, bool gives)
 {
-	const struct cell *cell = &cells[_i];
 	struct holder holder;
-	pid_t pid;
-	int fd;
+	char word[32];
 
 	make_directory(cell->directory);
 	holder = holder_of_user(cell->holder, PATH);
 	ck_assert_int_eq(holder_do(&holder, "trylock"), 0);
-	fd = start_waiter(cell, false, &pid);
+	snprintf(word, sizeof(word), "chown %u", (unsigned int)DAEMON);
+	if (gives)
+		ck_assert_int_eq(holder_do(&holder, word), 0);
+	return holder;
+}
+
+static void check_release(const struct cell *cell, bool gives)
+{
+	struct holder holder = start_holder(cell, gives);
+	pid_t pid;
+	int fd = start_waiter(cell, false, &pid);
+
 	ck_assert_int_eq(holder_do(&holder, "unlock"), 0);
 	ck_assert_int_eq(read_answer(fd), cell->after_release);
 	end_waiter(fd, pid);
@@ -186,22 +206,84 @@ TEST_EACH(a_waiter_is_told_of_a_release_as_the_table_says, cells)
 	clear();
 }
 
-TEST_EACH(a_waiter_is_told_of_the_death_of_the_holder_at_once, cells)
+static void check_death(const struct cell *cell, bool gives)
 {
-	const struct cell *cell = &cells[_i];
 	struct holder holder;
 	pid_t pid;
 	int fd;
 
 	skip_without_pidfds();
-	make_directory(cell->directory);
-	holder = holder_of_user(cell->holder, PATH);
-	ck_assert_int_eq(holder_do(&holder, "trylock"), 0);
+	holder = start_holder(cell, gives);
 	fd = start_waiter(cell, true, &pid);
 	holder_kill(&holder);
 	ck_assert_int_eq(read_answer(fd), cell->after_kill);
 	end_waiter(fd, pid);
 	clear();
+}
+
+TEST_EACH(a_waiter_is_told_of_a_release_as_the_table_says, cells)
+{
+	check_release(&cells[_i], false);
+}
+
+TEST_EACH(a_waiter_is_told_of_the_death_of_the_holder_at_once, cells)
+{
+	check_death(&cells[_i], false);
+}
+
+/* A holder that gave its file to the user that the daemon becomes, by fchown(2). */
+
+static const struct cell given[] = {
+	{ &own, ROOT, ROOT, LOOKS, 0, 0 },
+	{ &own, ROOT, DAEMON, SECOND, 0, 0 },
+	{ &own, ROOT, STRANGER, REFUSED, -EACCES, -EACCES },
+	{ &sticky, ROOT, ROOT, LOOKS, 0, -EPERM },
+	{ &sticky, ROOT, DAEMON, SECOND, 0, 0 },
+	{ &sticky, ROOT, STRANGER, LOOKS, 0, -EPERM },
+};
+
+TEST_EACH(a_waiter_is_told_of_the_release_of_a_file_that_was_given_away, given)
+{
+	check_release(&given[_i], true);
+}
+
+TEST_EACH(a_waiter_is_told_of_the_death_of_who_gave_its_file_away, given)
+{
+	check_death(&given[_i], true);
+}
+
+/* And then it becomes that user, in whose directory the file is. */
+TEST(a_daemon_that_gave_its_file_to_its_user_releases_it_as_that_user)
+{
+	const struct cell cell = { &own, ROOT, ROOT, LOOKS, 0, 0 };
+	struct holder holder = start_holder(&cell, true);
+	char word[32];
+
+	snprintf(word, sizeof(word), "user %u", (unsigned int)DAEMON);
+	ck_assert_int_eq(holder_do(&holder, word), 0);
+	ck_assert_int_eq(holder_do(&holder, "verify"), 0);
+	ck_assert_int_eq(holder_do(&holder, "unlock"), 0);
+	ck_assert_str_eq(list_dir(DIR), "");
+	holder_end(&holder);
+	clear();
+}
+
+static const char *const changes[] = { "chmod 0600", "chmod 0640", "chmod 0666", "chmod 0444",
+	                               "chmod 0" };
+
+TEST_EACH(a_file_whose_mode_was_changed_is_held_and_released, changes)
+{
+	struct lockfile_pid *lock = new_lock("x.pid");
+	struct holder holder = holder_start("x.pid");
+
+	ck_assert_int_eq(holder_do(&holder, "trylock"), 0);
+	ck_assert_int_eq(holder_do(&holder, changes[_i]), 0);
+	ck_assert_int_eq(holder_do(&holder, "verify"), 0);
+	ck_assert_int_eq(lockfile_pid_trylock(lock), BUSY);
+	ck_assert_int_eq(holder_do(&holder, "unlock"), 0);
+	ck_assert_int_eq(lockfile_pid_trylock(lock), 0);
+	lockfile_pid_free(lock);
+	holder_end(&holder);
 }
 
 /* Who is no row of the table. */
@@ -227,7 +309,7 @@ TEST_EACH(who_may_not_write_the_directory_is_no_holder, outsiders)
 static const struct cell dropped[] = {
 	{ &own, DAEMON, ROOT, BY_RELEASE, 0, 0 },
 	{ &own, DAEMON, DAEMON, LOOKS, 0, 0 },
-	{ &own, DAEMON, STRANGER, LOOKS, -EACCES, -EACCES },
+	{ &own, DAEMON, STRANGER, REFUSED, -EACCES, -EACCES },
 };
 
 static bool ends_with(int fd, pid_t pid, int expected)
@@ -253,7 +335,8 @@ TEST_EACH(a_holder_that_changed_its_user_wakes_nobody_and_all_get_the_lock, drop
 	snprintf(word, sizeof(word), "user %u", (unsigned int)cell.holder);
 	ck_assert_int_eq(holder_do(&holder, word), 0);
 	/* with its timer, which is the only one to tell it */
-	cell.told = LOOKS;
+	if (cell.told == BY_RELEASE)
+		cell.told = LOOKS;
 	if (cell.waiter == ROOT) {
 		struct lockfile_pid *lock = new_lock(PATH);
 

@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A signal to the holder of a lock reaches the holder and nobody else.  A PID alone cannot
+ * give that: between the look at the lock file and kill(2) the process may end, and its PID
+ * may be given to another.  Therefore:
+ *
+ * 1. PATH is classified, and the recorded PID is opened as a pidfd.
+ * 2. The process is compared with the record.  It was recorded before the pidfd was opened,
+ *    and is alive now.  Two processes never have one PID at the same time, so the pidfd is
+ *    that of the recorded process.  A third-party PID file has no record: its process is
+ *    taken for the holder if it is alive.
+ * 3. PATH is classified again.  If the lock was released meanwhile, all of it begins again.
+ * 4. The signal goes through the pidfd.
+ *
+ * The lock file says who gets the signal.  So whoever can write the file, or its attribute,
+ * could choose a process for a caller with more rights than its own, above all for root.
+ * A file is trusted only if neither its group nor others may write it (the permissions of
+ * the group cover access control lists), and if its owner is root, the user of the caller,
+ * or a user who may signal that process without our help.
+ */
+#include <config.h>
+
+#include "target.h"
+
+#include "filesystem.h"
+#include "lock.h"
+#include "process.h"
+#include "sys.h"
+
+#include <errno.h>
+
+/* A lock that changes hands this often while we look at it is busy for somebody else. */
+#define LOOKS 16
+
+static int look(const struct lockfile_pid *lock, int dirfd, struct judged *ret)
+{
+	struct judge judge = { .path = &lock->path, .cluster_locks = lock->cluster_locks };
+
+	return verdict_judge(ret, dirfd, &judge);
+}
+
+/* By the record in the file.  0; PROCESS_DEAD, -ESRCH: it cannot be told; -EAGAIN. */
+static int compare(const struct judged *judged, int pidfd)
+{
+	struct record record;
+	struct owner self;
+	int r = pidfile_read_record(judged->fd, &record);
+
+	if (r == 0 || (r == 1 && record.owner.pid != judged->pid))
+		return -EAGAIN;
+	if (r == 1)
+		r = process_self(&self);
+	if (r < 0)
+		return r;
+	switch (owner_identify(&record.owner, &self, pidfd)) {
+	case OWNER_ALIVE:
+		return 0;
+	case OWNER_DEAD:
+		return LOCKFILE_PID_ERR_PROCESS_DEAD;
+	default:
+		return -ESRCH;
+	}
+}
+
+/* The PID of a third-party file on a network file system may be that of another machine. */
+static int compare_third_party(const struct judged *judged)
+{
+	if (filesystem_is_network(judged->fd))
+		return -ESRCH;
+	return owner_pid_alive(judged->pid) ? 0 : LOCKFILE_PID_ERR_PROCESS_DEAD;
+}
+
+/* May this file say which process gets a signal?  0 or -EPERM. */
+static int check_trust(const struct judged *judged)
+{
+	struct stat st;
+	int r = sys_fstat(judged->fd, &st);
+
+	if (r < 0)
+		return r;
+	if (st.st_mode & (S_IWGRP | S_IWOTH))
+		return -EPERM;
+	return st.st_uid == 0 || st.st_uid == sys_geteuid() ||
+	                       owner_is_of_user(judged->pid, st.st_uid) ?
+	               0 :
+	               -EPERM;
+}
+
+/* Is PATH what it was, held by the same process?  0, -EAGAIN or -errno. */
+static int check_unchanged(const struct lockfile_pid *lock, int dirfd, const struct judged *judged)
+{
+	struct judged now;
+	int verdict = look(lock, dirfd, &now);
+
+	if (verdict < 0)
+		return verdict;
+	verdict_release(&now);
+	/* the first file is still open, so its inode number is nobody else's */
+	return verdict == VERDICT_BUSY && now.dev == judged->dev && now.ino == judged->ino &&
+	                       now.pid == judged->pid ?
+	               0 :
+	               -EAGAIN;
+}
+
+static int open_process(pid_t pid)
+{
+	int pidfd = sys_pidfd_open(pid);
+
+	switch (pidfd) {
+	case -ESRCH:
+	case -EINVAL: /* the number of a thread; */
+	case -ENOENT: /* so since Linux 6.14 or so */
+		return LOCKFILE_PID_ERR_PROCESS_DEAD;
+	case -EPERM: /* this call asks for no permission: a filter of system calls refuses it */
+	case -EACCES:
+		return -ENOSYS;
+	}
+	return pidfd;
+}
+
+static int send_signal(int pidfd, int signal)
+{
+	int r = sys_pidfd_send_signal(pidfd, signal);
+
+	return r == -ESRCH ? LOCKFILE_PID_ERR_PROCESS_DEAD : r;
+}
+
+/* It is held.  -EAGAIN: by then it is not, or by somebody else. */
+static int signal_held(const struct lockfile_pid *lock, int dirfd, const struct judged *judged,
+                       int signal)
+{
+	int pidfd, r;
+
+	if (judged->pid == 0 || judged->fd < 0)
+		return -ESRCH;
+	pidfd = open_process(judged->pid);
+	if (pidfd < 0)
+		return pidfd;
+	r = judged->ours ? compare(judged, pidfd) : compare_third_party(judged);
+	if (r == 0)
+		r = check_trust(judged);
+	if (r == 0)
+		r = check_unchanged(lock, dirfd, judged);
+	if (r == 0)
+		r = send_signal(pidfd, signal);
+	sys_close(pidfd);
+	return r;
+}
+
+static int signal_once(struct lockfile_pid *lock, int dirfd, int signal)
+{
+	struct judged judged;
+	int verdict = look(lock, dirfd, &judged), r;
+
+	if (verdict < 0)
+		return verdict;
+	lock->found = judged.pid;
+	switch (verdict) {
+	case VERDICT_FREE:
+		r = LOCKFILE_PID_ERR_ROGUE_DELETION;
+		break;
+	case VERDICT_BUSY:
+		r = signal_held(lock, dirfd, &judged, signal);
+		break;
+	case VERDICT_STALE:
+		r = LOCKFILE_PID_ERR_PROCESS_DEAD;
+		break;
+	default:
+		r = LOCKFILE_PID_ERR_INVALID_PID;
+	}
+	verdict_release(&judged);
+	return r;
+}
+
+int target_signal(struct lockfile_pid *lock, int signal)
+{
+	int dirfd = path_open_dir(&lock->path), r = -EAGAIN;
+
+	lock->found = 0;
+	if (dirfd < 0)
+		return dirfd;
+	for (int round = 0; r == -EAGAIN && round < LOOKS; round++)
+		r = signal_once(lock, dirfd, signal);
+	sys_close(dirfd);
+	return r;
+}

@@ -1,0 +1,372 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Which process gets a signal, while the lock and the PID go from one to another. */
+#include <config.h>
+
+#include "forge.h"
+#include "steer.h"
+#include "world.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <lockfile-pid.h>
+#include <signal.h>
+#include <sys/wait.h>
+
+#define PATH  "x.pid"
+#define DEAD  LOCKFILE_PID_ERR_PROCESS_DEAD
+#define ROGUE LOCKFILE_PID_ERR_ROGUE_DELETION
+
+#define NFS 0x6969UL
+
+static struct holder first, second;
+
+static int send_to_holder(int number)
+{
+	struct lockfile_pid *lock = new_lock(PATH);
+	int r = lockfile_pid_signal(lock, number);
+
+	lockfile_pid_free(lock);
+	return r;
+}
+
+static void begin(void)
+{
+	first = holder_start(PATH);
+	second = holder_start(PATH);
+	ck_assert_int_eq(holder_do(&first, "trylock"), 0);
+	steer_reset();
+}
+
+static void end(void)
+{
+	steer_reset();
+	holder_end(&first);
+	holder_end(&second);
+	assert_nothing_left();
+}
+
+/* The lock goes from one process to another */
+
+static void pass_on(void *unused)
+{
+	(void)unused;
+	ck_assert_int_eq(holder_do(&first, "unlock"), 0);
+	ck_assert_int_eq(holder_do(&second, "trylock"), 0);
+}
+
+static void release(void *unused)
+{
+	(void)unused;
+	ck_assert_int_eq(holder_do(&first, "unlock"), 0);
+}
+
+static void release_and_lock(void *unused)
+{
+	release(unused);
+	ck_assert_int_eq(holder_do(&first, "trylock"), 0);
+}
+
+static void replace_by_hand(void *unused)
+{
+	(void)unused;
+	forge_foreign("new", first.pid);
+	ck_assert_int_eq(rename("new", PATH), 0);
+}
+
+static const struct {
+	void (*event)(void *);
+	int result;
+	bool second; /* who holds then */
+} events[] = { { pass_on, 0, true }, { release, ROGUE, false }, { release_and_lock, 0, false } };
+
+/* After the first look, that is, when the pidfd of the first holder is opened. */
+TEST_EACH(a_process_that_has_released_the_lock_gets_no_signal, events)
+{
+	struct lockfile_pid *lock;
+
+	begin();
+	lock = new_lock(PATH);
+	ck_assert_int_eq(lockfile_pid_signal(lock, 0), 0);
+	ck_assert_int_gt(steer_count("sys_pidfd_open"), 0);
+	ck_assert_int_eq(steer_count("sys_pidfd_send_signal"), 1);
+	steer_reset();
+	steer_before("sys_fgetxattr", 2, events[_i].event, NULL);
+	ck_assert_int_eq(lockfile_pid_signal(lock, 0), events[_i].result);
+	ck_assert_int_eq(steer_count("sys_pidfd_send_signal"), events[_i].result == 0);
+	ck_assert_int_eq(lockfile_pid_holder(lock), events[_i].result < 0 ? 0 :
+	                                            events[_i].second     ? second.pid :
+	                                                                    first.pid);
+	lockfile_pid_free(lock);
+	end();
+}
+
+/* Each look at a process opens it; the first of all is one at ourselves. */
+static int looks_at_processes(void (*event)(void *))
+{
+	steer_reset();
+	if (event)
+		steer_before("sys_fgetxattr", 2, event, NULL);
+	ck_assert_int_eq(send_to_holder(0), 0);
+	ck_assert_int_eq(steer_count("sys_pidfd_send_signal"), 1);
+	return steer_count("sys_pidfd_open");
+}
+
+TEST(a_file_that_names_the_same_process_is_another_lock)
+{
+	int looks;
+
+	begin();
+	looks_at_processes(NULL);
+	looks = looks_at_processes(NULL);
+	/* all of it begins again */
+	ck_assert_int_gt(looks_at_processes(replace_by_hand), looks);
+	steer_reset();
+	ck_assert_int_eq(unlink(PATH), 0);
+	end();
+}
+
+static void pass_back_and_forth(void *unused)
+{
+	static int times;
+	struct holder *from = times % 2 == 0 ? &first : &second;
+	struct holder *to = times++ % 2 == 0 ? &second : &first;
+
+	(void)unused;
+	ck_assert_int_eq(holder_do(from, "unlock"), 0);
+	ck_assert_int_eq(holder_do(to, "trylock"), 0);
+}
+
+/* At each look of the first kind it is held by another. */
+TEST(a_lock_that_changes_hands_all_the_time_is_eagain)
+{
+	begin();
+	steer_before("sys_geteuid", EVERY, pass_back_and_forth, NULL);
+	ck_assert_int_eq(send_to_holder(SIGKILL), -EAGAIN);
+	ck_assert_int_eq(steer_count("sys_pidfd_send_signal"), 0);
+	end();
+}
+
+/* The process ends */
+
+static void kill_first(void *unused)
+{
+	(void)unused;
+	holder_kill(&first);
+}
+
+TEST(a_process_that_ends_at_the_last_moment_is_dead)
+{
+	begin();
+	steer_before("sys_pidfd_send_signal", 1, kill_first, NULL);
+	ck_assert_int_eq(send_to_holder(SIGKILL), DEAD);
+	steer_reset();
+	unlink(PATH);
+	holder_end(&second);
+}
+
+static const int gone[] = { -ESRCH, -EINVAL, -ENOENT };
+
+TEST_EACH(a_number_that_is_no_process_any_more_is_dead, gone)
+{
+	begin();
+	looks_at_processes(NULL);
+	steer_reset();
+	/* the first is to tell whether it is held */
+	steer_result("sys_pidfd_open", 2, gone[_i]);
+	ck_assert_int_eq(send_to_holder(SIGKILL), DEAD);
+	end();
+}
+
+/* The PID is another process's */
+
+/* A lock file that a child may adopt is held whatever became of the process. */
+static int hold_with_record(const struct record *record)
+{
+	forge_file(PATH, record);
+	return forge_lock(PATH);
+}
+
+static void other_process(struct owner *owner)
+{
+	owner->start--;
+	owner->pidfd_inode -= owner->pidfd_inode != 0;
+}
+
+static void other_process_by_start(struct owner *owner)
+{
+	owner->start--;
+	owner->pidfd_inode = 0;
+}
+
+static void other_process_by_inode(struct owner *owner)
+{
+	owner->pidfd_inode--;
+	owner->start = 0;
+}
+
+static void same_process_by_start(struct owner *owner)
+{
+	owner->pidfd_inode = 0;
+}
+
+static void unknown_process(struct owner *owner)
+{
+	owner->pidfd_inode = 0;
+	owner->start = 0;
+}
+
+static void other_pids(struct owner *owner)
+{
+	owner->pid_namespace++;
+}
+
+static void nothing(struct owner *owner)
+{
+	(void)owner;
+}
+
+static const struct {
+	void (*change)(struct owner *owner);
+	bool inheritable;
+	int result;
+} records[] = {
+	{ nothing, true, 0 },
+	{ nothing, false, 0 },
+	{ same_process_by_start, true, 0 },
+	{ same_process_by_start, false, 0 },
+	{ other_process, true, DEAD },
+	{ other_process, false, DEAD },
+	{ other_process_by_start, true, DEAD },
+	{ other_process_by_inode, true, DEAD },
+	/* for a lock that is alive enough, but not for a signal */
+	{ unknown_process, true, -ESRCH },
+	{ unknown_process, false, -ESRCH },
+	{ other_pids, true, -ESRCH },
+	{ other_pids, false, -ESRCH },
+};
+
+TEST_EACH(only_the_recorded_process_gets_the_signal, records)
+{
+	struct record record = forge_living_record();
+	int fd;
+
+	if (records[_i].change == other_process_by_inode && record.owner.pidfd_inode == 0)
+		SKIP("no pidfs here");
+	record.inheritable = records[_i].inheritable;
+	records[_i].change(&record.owner);
+	fd = hold_with_record(&record);
+	steer_reset();
+	ck_assert_int_eq(send_to_holder(0), records[_i].result);
+	ck_assert_int_eq(steer_count("sys_pidfd_send_signal"), records[_i].result == 0);
+	ck_assert_int_eq(steer_count("sys_kill"), 0);
+	steer_reset();
+	close(fd);
+	unlink(PATH);
+	forge_end();
+}
+
+/* Of a kernel before pidfs, and without /proc nothing can be compared. */
+TEST(without_pidfs_the_time_of_start_tells_and_without_proc_nothing)
+{
+	struct record record = forge_living_record();
+	int fd;
+
+	fd = hold_with_record(&record);
+	steer_reset();
+	steer_no_pidfs();
+	ck_assert_int_eq(send_to_holder(0), 0);
+	steer_result("sys_openat", EVERY, -ENOENT);
+	ck_assert_int_lt(send_to_holder(0), 0);
+	ck_assert_int_eq(steer_count("sys_pidfd_send_signal"), 1);
+	steer_reset();
+	close(fd);
+	unlink(PATH);
+	forge_end();
+}
+
+/* The same inode, but by now another program's content */
+static void write_other_content(void *unused)
+{
+	char content[16];
+
+	(void)unused;
+	snprintf(content, sizeof(content), "%d\n", (int)second.pid);
+	write_file(PATH, content);
+}
+
+TEST(content_that_changes_is_looked_at_again)
+{
+	begin();
+	steer_before("sys_fgetxattr", 2, write_other_content, NULL);
+	ck_assert_int_eq(send_to_holder(SIGTERM), 0);
+	steer_reset();
+	/* a file of the first holder with other content is a third party's, and locked */
+	ck_assert_int_eq(waitpid(second.pid, NULL, 0), second.pid);
+	ck_assert_int_eq(kill(first.pid, 0), 0);
+	unlink(PATH);
+	holder_end(&first);
+}
+
+/* On another machine a PID means nothing. */
+TEST(a_third_party_file_on_a_network_file_system_names_nobody_here)
+{
+	pid_t pid = idle_child();
+
+	forge_foreign(PATH, pid);
+	steer_reset();
+	ck_assert_int_eq(send_to_holder(0), 0);
+	steer_file_system(NFS);
+	ck_assert_int_eq(send_to_holder(SIGKILL), -ESRCH);
+	ck_assert_int_eq(steer_count("sys_pidfd_send_signal"), 1);
+	steer_reset();
+	kill_child(pid);
+	unlink(PATH);
+}
+
+/* By another program, and with a kernel lock, it is held whatever became of the process. */
+TEST(the_process_of_a_locked_third_party_file_must_live)
+{
+	struct record zombie = forge_zombie_record();
+	int fd;
+
+	forge_foreign(PATH, zombie.owner.pid);
+	fd = forge_lock(PATH);
+	steer_reset();
+	ck_assert_int_eq(send_to_holder(0), DEAD);
+	ck_assert_int_eq(steer_count("sys_pidfd_send_signal"), 0);
+	steer_reset();
+	close(fd);
+	unlink(PATH);
+	forge_end();
+}
+
+/* Errors */
+
+static const struct {
+	const char *call;
+	int nth, result, expected;
+} errors[] = {
+	{ "sys_openat", 1, -EMFILE, -EMFILE },
+	{ "sys_pidfd_open", 2, -EMFILE, -EMFILE },
+	{ "sys_pidfd_open", 2, -ENOSYS, -ENOSYS },
+	{ "sys_pidfd_send_signal", 1, -EPERM, -EPERM },
+	{ "sys_pidfd_send_signal", 1, -ENOSYS, -ENOSYS },
+	{ "sys_pidfd_send_signal", 1, -ESRCH, DEAD },
+};
+
+TEST_EACH(an_error_is_told_and_nothing_is_left_open, errors)
+{
+	struct lockfile_pid *lock;
+	int descriptors;
+
+	begin();
+	lock = new_lock(PATH);
+	ck_assert_int_eq(lockfile_pid_signal(lock, 0), 0);
+	descriptors = count_descriptors();
+	steer_reset();
+	steer_result(errors[_i].call, errors[_i].nth, errors[_i].result);
+	ck_assert_int_eq(lockfile_pid_signal(lock, SIGKILL), errors[_i].expected);
+	ck_assert_int_eq(count_descriptors(), descriptors);
+	lockfile_pid_free(lock);
+	end();
+}
