@@ -20,33 +20,15 @@
 #include <time.h>
 #include <unistd.h>
 
-static void tell(const char *path, const struct lockfile_pid *lock, int error)
+static void tell(const char *path, pid_t holder, int error)
 {
-	pid_t pid = 0;
-
-	if (error == LOCKFILE_PID_ERR_BUSY && lockfile_pid_check(lock, &pid) == error && pid > 0)
-		fprintf(stderr, "%s: already running as process %d\n", path, (int)pid);
+	if (holder > 0)
+		fprintf(stderr, "%s: already running as process %d\n", path, (int)holder);
 	else
 		fprintf(stderr, "%s: %s\n", path, lockfile_pid_strerror(error));
 }
 
-/* First, in the foreground.  Children are to inherit the lock if one becomes the daemon. */
-static int take(struct lockfile_pid *lock, int forks)
-{
-	int r = lockfile_pid_set_inheritable(lock, forks);
-
-	return r < 0 ? r : lockfile_pid_trylock(lock);
-}
-
-/* Second, in the daemon: the lock becomes its own, and not that of its children. */
-static int keep(struct lockfile_pid *lock)
-{
-	int r = lockfile_pid_set_inheritable(lock, 0);
-
-	return r < 0 ? r : lockfile_pid_adopt(lock);
-}
-
-/* Third, the work that only one process may do, until a signal comes or the lock is lost. */
+/* The work that only one process may do, until a signal comes or the lock is lost. */
 static int work(struct lockfile_pid *lock, const sigset_t *end)
 {
 	const struct timespec second = { .tv_sec = 1 };
@@ -77,7 +59,7 @@ static void fail(struct lockfile_pid *lock, int to, int error)
 /* In the daemon, the child of a session's leader: no terminal ever becomes its own. */
 static int settle(struct lockfile_pid *lock, int null, int to)
 {
-	int r = keep(lock);
+	int r = lockfile_pid_adopt(lock);
 
 	if (r == 0 && chdir("/") < 0)
 		r = -errno;
@@ -138,6 +120,7 @@ int main(int argc, char **argv)
 {
 	int in_front = argc == 3 && strcmp(argv[1], "-f") == 0, null = open_null(), r;
 	struct lockfile_pid *lock = NULL;
+	pid_t holder = 0;
 	sigset_t end;
 
 	if (argc != 2 + in_front) {
@@ -151,15 +134,14 @@ int main(int argc, char **argv)
 	sigaddset(&end, SIGINT);
 	sigaddset(&end, SIGTERM);
 	sigprocmask(SIG_BLOCK, &end, NULL);
-	r = lockfile_pid_new(&lock, argv[argc - 1]);
+	/* in the foreground, where errors reach the terminal; a child is to adopt the lock */
+	r = lockfile_pid_open(&lock, argv[argc - 1], LOCKFILE_PID_INHERITABLE, &holder);
 	if (r == 0)
-		r = take(lock, !in_front);
-	if (r == 0 && !in_front)
-		r = go_to_background(lock, null);
+		r = in_front ? lockfile_pid_adopt(lock) : go_to_background(lock, null);
 	if (r == 0)
 		r = work(lock, &end);
 	if (r < 0)
-		tell(argv[argc - 1], lock, r);
+		tell(argv[argc - 1], holder, r);
 	lockfile_pid_free(lock);
 	return r < 0;
 }

@@ -73,12 +73,10 @@ static gboolean on_turn(gint fd, GIOCondition what, gpointer argument)
 static gboolean on_start(gpointer argument)
 {
 	struct waiter *waiter = argument;
-	pid_t holder;
 
 	waiter->result = lockfile_pid_wait_begin(waiter->lock);
-	if (waiter->result == LOCKFILE_PID_ERR_BUSY &&
-	    lockfile_pid_check(waiter->lock, &holder) == LOCKFILE_PID_ERR_BUSY)
-		printf("waiting, held by process %d\n", (int)holder);
+	if (waiter->result == LOCKFILE_PID_ERR_BUSY)
+		printf("waiting, held by process %d\n", (int)lockfile_pid_holder(waiter->lock));
 	if (is_in_line(waiter))
 		g_unix_fd_add(lockfile_pid_wait_fd(waiter->lock), G_IO_IN, on_turn, waiter);
 	return G_SOURCE_REMOVE;

@@ -44,15 +44,15 @@ static void on_end(evutil_socket_t fd, short what, void *argument)
 static void on_turn(evutil_socket_t fd, short what, void *argument)
 {
 	struct waiter *waiter = argument;
-	pid_t holder;
 	int r = what == EV_READ ? lockfile_pid_wait_continue(waiter->lock) :
 	                          lockfile_pid_wait_begin(waiter->lock);
 
 	(void)fd;
 	waiter->result = r;
 	if (r == LOCKFILE_PID_ERR_BUSY) {
-		if (what != EV_READ && lockfile_pid_check(waiter->lock, &holder) == r)
-			printf("waiting, held by process %d\n", (int)holder);
+		if (what != EV_READ)
+			printf("waiting, held by process %d\n",
+			       (int)lockfile_pid_holder(waiter->lock));
 		event_base_once(waiter->base, lockfile_pid_wait_fd(waiter->lock), EV_READ, on_turn,
 		                waiter, NULL);
 	} else if (r < 0) {

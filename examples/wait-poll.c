@@ -58,11 +58,10 @@ static int is_end(const struct pollfd *sources)
 static int run(struct lockfile_pid *lock, struct pollfd *sources)
 {
 	uint64_t ticks = 0;
-	pid_t holder;
 	int r = lockfile_pid_wait_begin(lock);
 
-	if (r == LOCKFILE_PID_ERR_BUSY && lockfile_pid_check(lock, &holder) == r)
-		printf("waiting, held by process %d\n", (int)holder);
+	if (r == LOCKFILE_PID_ERR_BUSY)
+		printf("waiting, held by process %d\n", (int)lockfile_pid_holder(lock));
 	while (r == LOCKFILE_PID_ERR_BUSY) {
 		sources[LOCK].fd = lockfile_pid_wait_fd(lock);
 		if (poll(sources, SOURCES, -1) < 0)

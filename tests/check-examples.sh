@@ -283,30 +283,111 @@ tells_of_errors_in_the_background()
 	done
 }
 
-# What README.md shows: it compiles, and is what examples/daemon.c has.
+# wait-cancel, whose wait is ended by a deadline, or by its other thread.
 
-# shellcheck disable=SC2016 # no command, but the marks of the code
+# start_canceller SECONDS
+start_canceller()
+{
+	"$program" "$lock" "$1" >"$tmp/out" 2>"$tmp/err" 3>&- &
+	waiter=$!
+}
+
+# end_with STATUS: and what it said on standard error is this, if anything
+end_with()
+{
+	wait "$waiter"
+	status=$?
+	waiter=''
+	cat "$tmp/err"
+	[ "$status" -eq "$1" ] || return
+	[ $# -eq 1 ] || grep "^$lock: .*$2" "$tmp/err"
+}
+
+cancel_takes_a_free_lock()
+{
+	start_canceller 60 && await grep -x locked "$tmp/out" && grep -x "$waiter" "$lock" &&
+		kill "$waiter" && end_with 0 && nothing_is_left
+}
+
+cancel_waits()
+{
+	start_holder && start_canceller 600 && await test -p "$lock.queue" || return
+	end_holder
+	await grep -x locked "$tmp/out" && kill "$waiter" && end_with 0 && nothing_is_left
+}
+
+# cancel_ends_the_wait SIGNAL
+cancel_ends_the_wait()
+{
+	start_holder && start_canceller 600 && await test -p "$lock.queue" &&
+		kill -s "$1" "$waiter" && end_with 1 'Operation canceled' &&
+		[ ! -e "$lock.queue" ] && grep -x "$holder" "$lock" || return
+	end_holder
+	nothing_is_left
+}
+
+# How much time has passed is not looked at: without a deadline the wait would go on.  glibc and
+# musl name the error differently.
+deadline_ends_the_wait()
+{
+	start_holder && start_canceller "$1" && end_with 1 'timed out' && grep -x "$holder" "$lock" ||
+		return
+	end_holder
+	nothing_is_left
+}
+
+cancel_fails()
+{
+	"$program" "$tmp/missing/lock.pid" 60
+	[ $? -eq 1 ] || return
+	"$program" "$lock"
+	[ $? -eq 2 ]
+}
+
+# What README.md shows: a whole daemon.
+
 readme_code()
 {
-	sed -n '/^```c$/,/^```$/{/^```/d;p;}' "${top_srcdir:?}/README.md"
+	awk '/^```c$/ { n++; inside = n == 1; next } /^```$/ { inside = 0 } inside' \
+		"${top_srcdir:?}/README.md"
 }
 
 # shellcheck disable=SC2086 # flags are lists of words
 readme_compiles()
 {
-	readme_code >"$tmp/readme.c" && [ -s "$tmp/readme.c" ] &&
-		${CC:?} ${CFLAGS?} -Wall -Wextra -Wno-unused-function -Werror \
-			-I"$top_srcdir/include" -c "$tmp/readme.c" -o "$tmp/readme.o"
+	readme_code | sed "s|/run/exampled.pid|$lock|" >"$tmp/readme.c" && [ -s "$tmp/readme.c" ] &&
+		${CC:?} ${CFLAGS?} -Wall -Wextra -Werror -I"$top_srcdir/include" \
+			-c "$tmp/readme.c" -o "$tmp/readme.o" &&
+		"${top_builddir:?}/libtool" --silent --tag=CC --mode=link $CC $CFLAGS ${LDFLAGS?} \
+			-no-install -o "$tmp/readme" "$tmp/readme.o" \
+			"$top_builddir/lib/liblockfile-pid.la"
 }
 
-# Each paragraph, that is, between empty lines.
-readme_is_the_example()
+readme_is_short()
 {
-	awk -v RS='' '
-		NR == FNR { known = known "\n" $0 "\n"; next }
-		FNR == 1 { next } # what it includes
-		index(known, "\n" $0 "\n") == 0 { print; bad = 1 }
-		END { exit bad }' "$top_srcdir/examples/daemon.c" "$tmp/readme.c"
+	readme_code | wc -l
+	[ "$(readme_code | wc -l)" -le 20 ]
+}
+
+# With daemon(3) the first process may end before the file names the daemon.
+readme_daemon_is_up()
+{
+	read -r daemon <"$lock" && [ "$(readlink "/proc/$daemon/cwd")" = / ] &&
+		[ "$(stat_of "$daemon" | cut -d ' ' -f 4)" = "$daemon" ]
+}
+
+readme_runs_once()
+{
+	start_daemon && await readme_daemon_is_up || return
+	start_daemon
+	[ $? -eq 1 ] && grep -x "held by another living process, process $daemon" "$tmp/err" &&
+		grep -x "$daemon" "$lock" && end_daemon -s TERM && nothing_is_left
+}
+
+readme_starts_after_a_kill()
+{
+	start_daemon && await readme_daemon_is_up && end_daemon -s KILL && start_daemon &&
+		await readme_daemon_is_up && end_daemon -s INT && nothing_is_left
 }
 
 for example in wait-poll wait-libevent wait-glib; do
@@ -337,6 +418,21 @@ try 'stays in the foreground' stays_in_front
 try 'keeps a relative path' keeps_a_relative_path
 try 'tells of errors' tells_of_errors
 try 'tells of errors in the background' tells_of_errors_in_the_background
-expect 'README.md: the program compiles' readme_compiles
-expect 'README.md: it is that of examples/daemon.c' readme_is_the_example
+example=wait-cancel
+program=${top_builddir:?}/examples/$example${EXEEXT?}
+try 'takes a free lock' cancel_takes_a_free_lock
+try 'gets the lock when it is released' cancel_waits
+try 'ends its wait by the other thread (TERM)' cancel_ends_the_wait TERM
+try 'ends its wait by the other thread (INT)' cancel_ends_the_wait INT
+try 'ends its wait at once if the deadline is over' deadline_ends_the_wait 0
+try 'ends its wait at a deadline' deadline_ends_the_wait 1
+try 'tells of errors' cancel_fails
+expect 'README.md: the daemon compiles' readme_compiles
+expect 'README.md: it has 20 lines at most' readme_is_short
+example=README.md
+program=$tmp/readme
+if [ "${installed:-no}" = no ]; then
+	try 'the daemon runs once' readme_runs_once
+	try 'the daemon starts after a kill' readme_starts_after_a_kill
+fi
 finish

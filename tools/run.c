@@ -174,15 +174,12 @@ static enum report report_kind(const struct run *run)
 /* -n and -w in scripts and cron jobs fail silently; the exit status says it. */
 static void report_conflict(const struct run *run)
 {
-	const char *path = lockfile_pid_path(run->lock);
 	char holder[HOLDER_TEXT_SIZE];
-	pid_t pid = 0;
 
 	if (report_kind(run) == REPORT_NOTHING)
 		return;
-	if (lockfile_pid_check(run->lock, &pid) != LOCKFILE_PID_ERR_BUSY)
-		pid = 0;
-	fprintf(stderr, "lockfile-pid: %s: held by %s\n", path, holder_text(pid, holder));
+	fprintf(stderr, "lockfile-pid: %s: held by %s\n", lockfile_pid_path(run->lock),
+	        holder_text(lockfile_pid_holder(run->lock), holder));
 }
 
 /* We go as we were told to; what we have or wait for is given back before. */
