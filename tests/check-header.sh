@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-2-Clause
-# check-header.sh - the public header on its own, in the languages of its users
+# check-header.sh - the public headers on their own, in the languages of their users
 
 # shellcheck source=tests/tap.sh
 . "${top_srcdir:?}/tests/tap.sh"
@@ -57,18 +57,19 @@ same()
 
 once=$tmp/once
 twice=$tmp/twice
-echo '#include <lockfile-pid.h>' >"$once"
-cat "$once" "$once" >"$twice"
-
-expect 'the header alone is C89' compile c c89 "$once"
-expect 'the header alone is C17' compile c c17 "$once"
-expect 'the header can be included twice' compile c c89 "$twice"
-if $compiler -x c++ -fsyntax-only /dev/null 2>"$tmp/said"; then
-	expect 'the header alone is C++98' compile c++ c++98 "$once"
-	expect 'the header alone is C++17' compile c++ c++17 "$once"
-else
-	skip 'the header alone is C++' "$CC compiles no C++ here"
-fi
+for header in lockfile-pid-pidfile.h lockfile-pid.h; do
+	echo "#include <$header>" >"$once"
+	cat "$once" "$once" >"$twice"
+	expect "$header alone is C89" compile c c89 "$once"
+	expect "$header alone is C17" compile c c17 "$once"
+	expect "$header can be included twice" compile c c89 "$twice"
+	if $compiler -x c++ -fsyntax-only /dev/null 2>"$tmp/said"; then
+		expect "$header alone is C++98" compile c++ c++98 "$once"
+		expect "$header alone is C++17" compile c++ c++17 "$once"
+	else
+		skip "$header alone is C++" "$CC compiles no C++ here"
+	fi
+done
 expect 'the handle is opaque' is_opaque 'struct lockfile_pid'
 # off_t and time_t have another size where a program asks for it
 expect 'no type has a size that a program can choose' \

@@ -117,11 +117,11 @@ try()
 
 # The programs.
 
-# compile NAME TEXT: as a user would, with this library
+# compile NAME TEXT [PAGE]: as a user would, with this library
 # shellcheck disable=SC2086 # flags are lists of words
 compile()
 {
-	example lockfile_pid.3 "$2" "$tmp/$1.c" &&
+	example "${3-lockfile_pid.3}" "$2" "$tmp/$1.c" &&
 		${CC:?} ${CFLAGS?} -std=c99 -D_DEFAULT_SOURCE -pedantic -Wall -Wextra -Werror \
 			-I"$top_srcdir/include" -c "$tmp/$1.c" -o "$tmp/$1.o" &&
 		"${top_builddir:?}/libtool" --silent --tag=CC --mode=link \
@@ -154,6 +154,15 @@ daemon_is_settled()
 start_daemon()
 {
 	daemon "$lock" 2>"$tmp/err" </dev/null && await daemon_is_settled
+}
+
+pidfile_daemon_runs_once()
+{
+	pidfiled "$lock" 2>"$tmp/err" </dev/null && await daemon_is_settled || return
+	pidfiled "$lock" 2>"$tmp/err" </dev/null
+	[ $? -eq 1 ] && grep -x "pidfiled: already running as process $daemon" "$tmp/err" &&
+		grep -x "$daemon" "$lock" || return
+	kill "$daemon" && daemon_has_ended && nothing_is_left
 }
 
 daemon_has_ended()
@@ -353,6 +362,8 @@ try 'it starts after a kill' daemon_starts_after_a_kill
 try 'it ends when its file was removed' daemon_ends_without_its_file
 expect 'the program with a flag compiles' compile flag sigsuspend
 try 'it releases the lock at SIGTERM' flag_releases_at_sigterm
+expect 'the daemon with pidfile(3) compiles' compile pidfiled pidfile_write lockfile_pid_pidfile.3
+try 'it runs once' pidfile_daemon_runs_once
 expect 'the loop compiles' compile loop 'poll(fds'
 try 'it waits, and has the lock' loop_waits_and_locks
 try 'it takes over when the holder is killed' loop_takes_over

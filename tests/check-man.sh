@@ -8,7 +8,7 @@
 # shellcheck source=tests/man.sh
 . "$top_srcdir/tests/man.sh"
 
-pages='lockfile-pid.1 lockfile_pid.3 lockfile-pid.5 lockfile-pid.7'
+pages='lockfile-pid.1 lockfile_pid.3 lockfile_pid_pidfile.3 lockfile-pid.5 lockfile-pid.7'
 man=$top_srcdir/man
 root=$tmp/root
 
