@@ -261,7 +261,9 @@
  * attribute and this boot's.  The lock excludes between hosts if kernel locks
  * on it (fcntl(2)) are those of all hosts.  What another host left behind is
  * not taken over unless the caller says so (lockfile_pid_set_cluster_locks()),
- * and waiting across hosts takes up to a second longer.
+ * and waiting across hosts takes up to a second longer.  Before a lock file is removed
+ * or replaced there, the server is asked whose it is.  lockfile_pid_verify() also asks
+ * whether the holder still has its kernel lock: servers lose locks.
  */
 #ifndef LOCKFILE_PID_H
 #define LOCKFILE_PID_H
@@ -560,7 +562,7 @@ void lockfile_pid_must_unlock(struct lockfile_pid *lock);
  * Returns: 0: the file at the path is ours, unchanged.
  *
  * Errors: LOCKFILE_PID_ERR_ROGUE_DELETION: it is not, or the handle does not
- * hold; and the general ones, where the path could not be looked at.
+ * hold, or the server of a network file system has lost its kernel lock; and the general ones, where the path could not be looked at.
  *
  * Since: 0.1
  */

@@ -50,6 +50,15 @@
  * To adopt is to take over from the parent: what is at PATH is replaced by the
  * child's own lock file, with the right to do so.
  *
+ * Network file systems.  A host knows from a cache what a name leads to, and on NFS
+ * that can be a minute old.  So before a name decides (is the file at PATH ours, is it
+ * the one that was judged, is what is at PATH.takeover stale) the attributes of the
+ * directory are asked of the server, which makes the kernel look up the names again.  To
+ * ask for those of the name itself would only refresh the inode that the cache has.  A
+ * server also loses kernel locks, if it was out of reach for too long: a holder asks for
+ * its own again.  If that is lost, it releases with the right to replace, because others
+ * may take over meanwhile.
+ *
  * Wake.  Between unlink and close one waiter is woken, see queue.c.  That is for
  * speed alone: each waiter looks again by itself.
  *
