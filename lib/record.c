@@ -89,8 +89,7 @@ static void parse_char(struct record_text *text, char c)
 	case RECORD_AFTER_PID:
 		parse_end(text, c);
 		break;
-	case RECORD_IN_MORE: /* "%10d minicom root\n", as UUCP programs write it */
-	case RECORD_DECIDED:
+	default: /* decided, or in more: "%10d minicom root\n", as UUCP programs write it */
 		break;
 	}
 }

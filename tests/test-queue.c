@@ -1200,6 +1200,23 @@ TEST(a_line_that_is_full_of_bytes_wakes_all_the_same)
 }
 
 /* Between our two calls, by those in line. */
+/* Others fill it as fast as it is emptied: who waits looks by itself in the end. */
+TEST(a_line_that_stays_full_does_not_hold_up_a_release)
+{
+	struct lockfile_pid *holder = held(), *lock = new_lock("x.pid");
+
+	steer_reset();
+	begin(lock);
+	fill(lock);
+	steer_result("sys_write", EVERY, -EAGAIN);
+	ck_assert_int_eq(lockfile_pid_unlock(holder), 0);
+	ck_assert_int_le(steer_count("sys_read"), 65536 / 256);
+	steer_reset();
+	lockfile_pid_free(holder);
+	ck_assert_int_eq(lockfile_pid_wait_continue(lock), 0);
+	lockfile_pid_free(lock);
+}
+
 TEST(a_line_that_was_full_and_is_emptied_meanwhile_wakes_all_the_same)
 {
 	struct lockfile_pid *holder = held(), *lock = new_lock("x.pid");
