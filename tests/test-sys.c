@@ -398,7 +398,9 @@ TEST(handler_of_the_last_signal_counts)
 
 	steer_reset();
 	sigemptyset(&none);
-	signal(SIGRTMAX, handle); /* with SA_RESTART, signal(3) */
+	/* with SA_RESTART, signal(3) */
+	if (signal(SIGRTMAX, handle) == SIG_ERR)
+		SKIP("the last signal is not ours to handle, as under valgrind");
 	ck_assert(sys_has_restarting_handlers(&none, &none));
 	signal(SIGRTMAX, SIG_DFL);
 }
