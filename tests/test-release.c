@@ -849,7 +849,7 @@ static void mount_file_of_that_number(const char *name, ino_t ino)
 		ck_assert_int_eq(stat(other, &st), 0);
 	}
 	write_file(name, "");
-	ck_assert_int_eq(mount(other, name, NULL, MS_BIND, NULL), 0);
+	ck_assert_int_eq(mount(other, name, "none", MS_BIND, ""), 0);
 }
 
 TEST(in_the_directory_that_was_kept_a_file_of_another_device_is_kept)
