@@ -940,7 +940,7 @@ TEST(older_file_that_was_moved_after_the_link_is_abandoned)
 	end(lock);
 }
 
-TEST(older_file_whose_mode_cannot_be_set_is_made_anew)
+TEST(older_file_whose_mode_cannot_be_set_is_made_again)
 {
 	struct lockfile_pid *lock = begin_with_an_older_file();
 	int before = count_descriptors();
