@@ -76,7 +76,8 @@
  *	-ENOMEM, -EMFILE, -ENFILE, -ENOLCK	the system's tables are full
  *	-EBADF					the directory that a relative path
  *						begins with can be found no more
- *						(see Paths)
+ *						(see Paths), or a descriptor was
+ *						closed externally during the call
  *	-EINTR					a signal handler interrupted a
  *						system call, which network and
  *						FUSE file systems let it do
@@ -113,7 +114,9 @@
  * While a lock is held, its directory is open.  So unlock, verify and free need
  * no other descriptor, and work after chroot(2): if the root directory is not
  * that of lockfile_pid_new() and the path does not lead to the lock file, the
- * lock file in its directory decides whether the lock is still held.
+ * lock file in its directory decides whether the lock is still held.  If its
+ * descriptor was closed externally after chroot(2), the lock is lost to the handle
+ * (LOCKFILE_PID_ERR_ROGUE_DELETION), and counts as held until the process ends.
  *
  * Beside the lock file there is PATH.queue while somebody waits for it,
  * and PATH.takeover for a moment while one is being replaced: a stale one, or
@@ -206,7 +209,8 @@
  * - Where a program closes descriptors that it does not know, as closefrom(3)
  *   does, the lock stays ours while the process lives, and a number that has
  *   been given to another file since is neither closed nor written.  A handle in
- *   line needs its descriptors.
+ *   line needs its descriptors.  A call during which another thread closes them
+ *   can fail (-EBADF), and leave PATH.takeover as a crash does.
  * - One thread at a time uses one handle; different handles are independent,
  *   and exclude each other as processes do.
  * - A stack of 16 KiB is enough for each function, where that is enough for a thread
