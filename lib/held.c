@@ -29,6 +29,8 @@ static int check_by_descriptor(const struct lockfile_pid *lock, int dirfd)
 	int r = pidfile_is_at(&lock->file, dirfd, lock->path.name);
 
 	if (r == 1)
+		r = pidfile_remains(&lock->file);
+	if (r == 1)
 		r = pidfile_has_content(&lock->file, lock->file.descriptor.fd);
 	return result_of(r);
 }
@@ -40,7 +42,7 @@ static int open_ours(const struct lockfile_pid *lock, int dirfd, struct object *
 	int r;
 
 	if (!pidfile_is_local(file))
-		sys_sync_dir(dirfd, "");
+		sys_refresh(dirfd, "");
 	r = object_find(object, dirfd, lock->path.name);
 	if (r < 0)
 		return r;
@@ -98,7 +100,7 @@ static int is_at_path(const struct lockfile_pid *lock)
 	int base = path_base(path), r;
 
 	if (!pidfile_is_local(&lock->file))
-		sys_sync_dir(base, path->dir);
+		sys_refresh(base, path->dir);
 	r = path_leads_to(base, path->full, lock->file.dev, lock->file.ino);
 	if (r != 1 && (r == -EBADF || path_has_other_root(path)) && path_is_kept_dir(&lock->dir))
 		r = pidfile_is_at(&lock->file, lock->dir.fd, path->name);
@@ -251,7 +253,7 @@ static int release_in(struct lockfile_pid *lock, int dirfd, bool *has_fd)
 	int r;
 
 	/* without the kernel lock another host can take over between check and unlink */
-	if (*has_fd && !lock->file.inheritable && pidfile_keeps_lock(&lock->file) != 0)
+	if (*has_fd && !lock->file.inheritable && pidfile_keeps_lock(&lock->file) == 1)
 		return release_alone(lock, dirfd);
 	r = release_by_right(lock, dirfd);
 	/* which may have waited for a second */

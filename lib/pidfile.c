@@ -284,8 +284,13 @@ bool pidfile_is_local(const struct pidfile *file)
 int pidfile_is_at(const struct pidfile *file, int dirfd, const char *name)
 {
 	if (!pidfile_is_local(file))
-		sys_sync_dir(dirfd, "");
+		sys_refresh(dirfd, "");
 	return path_leads_to(dirfd, name, file->dev, file->ino);
+}
+
+bool pidfile_remains(const struct pidfile *file)
+{
+	return pidfile_is_local(file) || !is_removed(sys_refresh(file->descriptor.fd, ""));
 }
 
 int pidfile_keeps_lock(const struct pidfile *file)

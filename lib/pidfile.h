@@ -65,6 +65,12 @@ bool pidfile_is_local(const struct pidfile *file);
 int pidfile_is_at(const struct pidfile *file, int dirfd, const char *name);
 
 /*
+ * Has no other host removed the file open at its descriptor?  If one has, its inode
+ * number may be another file's, although it is open here.
+ */
+bool pidfile_remains(const struct pidfile *file);
+
+/*
  * Has the file open at its descriptor its kernel lock still?  0 or 1.  A network file
  * system loses locks if the server was out of reach for too long (nfs(5)).
  */

@@ -158,16 +158,16 @@ uint64_t sys_mount_id(const char *name)
 #endif
 #define STATX_BASIC 0x7ffU /* with no times asked for, NFS asks nothing */
 
-int sys_sync_dir(int dirfd, const char *dir)
+int sys_refresh(int dirfd, const char *name)
 {
 #ifdef SYS_statx
 	union statx_result attributes;
 
-	return result(syscall(SYS_statx, dirfd, dir, AT_EMPTY_PATH | AT_STATX_FORCE_SYNC,
+	return result(syscall(SYS_statx, dirfd, name, AT_EMPTY_PATH | AT_STATX_FORCE_SYNC,
 	                      STATX_BASIC, &attributes));
 #else
 	(void)dirfd;
-	(void)dir;
+	(void)name;
 	return -ENOSYS;
 #endif
 }

@@ -46,8 +46,11 @@ int sys_close_two(int fd, int other); /* by one call if one number follows the o
 int sys_fstat(int fd, struct stat *ret);
 int sys_fstatat(int dirfd, const char *name, struct stat *ret); /* follows no link */
 uint64_t sys_mount_id(const char *name);                        /* 0: not known */
-/* What names in this directory lead to is asked of the server again; "": dirfd itself. */
-int sys_sync_dir(int dirfd, const char *dir);
+/*
+ * Asks the server of a network file system for the attributes of this file, or of dirfd
+ * itself (""), and so, for a directory, what names in it lead to.  -ESTALE: it was removed.
+ */
+int sys_refresh(int dirfd, const char *name);
 int sys_flags(int fd); /* of open(2) */
 int sys_fstatfs_type(int fd, unsigned long *ret);
 int sys_pread(int fd, void *buf, size_t size, int64_t offset);

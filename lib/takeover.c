@@ -122,7 +122,7 @@ static int unlink_stale(struct found *found, int dirfd, const char *name)
 	if (r == -EAGAIN)
 		r = is_maker_dead(found) ? 0 : LOCKFILE_PID_ERR_BUSY;
 	if (r == 0 && filesystem_is_network(found->object.fd))
-		sys_sync_dir(dirfd, "");
+		sys_refresh(dirfd, "");
 	if (r == 0)
 		r = path_leads_to(dirfd, name, st->st_dev, st->st_ino);
 	return r == 1 ? sys_unlinkat(dirfd, name, 0) : r;

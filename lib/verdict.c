@@ -345,7 +345,7 @@ int verdict_judge(struct judged *ret, int dirfd, const struct judge *judge)
 			verdict_release(ret);
 	}
 	/* another host has removed the directory itself */
-	if (r == -ESTALE && sys_sync_dir(dirfd, "") == -ESTALE)
+	if (r == -ESTALE && sys_refresh(dirfd, "") == -ESTALE)
 		return r;
 	return r == -EAGAIN || is_removed(r) ? VERDICT_BUSY : r;
 }
@@ -361,6 +361,6 @@ int verdict_holds(const struct judged *judged, int dirfd, const struct path *pat
 {
 	/* what was judged may have been found by a cached name */
 	if (filesystem_is_network(judged->fd))
-		sys_sync_dir(dirfd, "");
+		sys_refresh(dirfd, "");
 	return path_leads_to(dirfd, path->name, judged->dev, judged->ino);
 }

@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-2-Clause
-# check.sh - the models of the protocol and of the line: they hold, and fail without each guard
+# check.sh - the models hold, and fail without each guard
 #
 # top_srcdir says where the sources are.  Every search is exhaustive: one that
 # runs out of depth or memory counts as failed.  Two run at a time.  With
@@ -23,7 +23,7 @@ build()
 		$CC $optimize -w -DNP -DNOREDUCE -DNFAIR=3 -DCOLLAPSE -o pan pan.c
 		return
 		;;
-	*-DOUTSIDER*) # not one of the others
+	*-DOUTSIDER* | *-DHOSTS*) # not one of the others
 		$CC -O2 -w -DSAFETY -DNOREDUCE -DCOLLAPSE -DMEMLIM="${MODEL_MB:-4000}" -o pan pan.c
 		return
 		;;
@@ -130,6 +130,7 @@ if [ -n "${MODEL_MORE-}" ]; then
 	holds lockfile -DPROCESSES=3 -DPLACEHOLDER
 	holds lockfile -DPROCESSES=3 -DCLOSING -DSTRANGER -DLIVES=1
 	holds lockfile -DPROCESSES=3 -DINHERITABLE -DLIVES=1
+	holds network -DHOSTS=3
 fi
 
 holds lockfile -DPROCESSES=3 -DNAMED
@@ -159,6 +160,7 @@ holds queue -DPROCESSES=2 -DOUTSIDER
 holds queue -DPROCESSES=3 -DOUTSIDER
 holds queue -DPROCESSES=2 -DPATIENT -DLIVENESS
 holds queue -DPROCESSES=2 -DPATIENT -DTIMERS -DLIVENESS
+holds network -DHOSTS=2
 
 for i in NO_RECHECK_UNDER_RIGHT NO_PATH_LEADS_TO JUDGED_NOT_KEPT_OPEN; do
 	fails $i lockfile -DPROCESSES=2
@@ -200,6 +202,10 @@ fails NO_EXIT_CHECK queue -DPROCESSES=2 -DEVENT_LOOPS -DHOLDERS_DIE -DSTEADY
 fails NO_UNLOCK queue -DPROCESSES=2 -DLEAKS
 for i in NO_POLLING NO_POLLING_OUTSIDE; do
 	fails $i queue -DPROCESSES=2 -DOUTSIDER
+done
+
+for i in NO_REFRESH_OF_OWN NO_TAKEOVER_LOCK RELEASE_WITHOUT_LOCK; do
+	fails $i network -DHOSTS=2
 done
 
 MODEL_TMP=$tmp xargs -P 2 -L 1 sh "$model/check.sh" search <"$tmp/list"

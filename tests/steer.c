@@ -517,7 +517,7 @@ WRAP_FD(int, sys_close_two, (int fd, int other), (fd, other))
 WRAP_FD(int, sys_fstat, (int fd, struct stat *ret), (fd, ret))
 WRAP(int, sys_fstatat, (int dirfd, const char *name, struct stat *ret), (dirfd, name, ret))
 WRAP(uint64_t, sys_mount_id, (const char *name), (name))
-WRAP(int, sys_sync_dir, (int dirfd, const char *dir), (dirfd, dir))
+WRAP(int, sys_refresh, (int dirfd, const char *dir), (dirfd, dir))
 WRAP_FD(int, sys_flags, (int fd), (fd))
 WRAP_BY(int, sys_fstatfs_type, other_fstatfs_type, (int fd, unsigned long *ret), (fd, ret))
 WRAP_FD(int, sys_pread, (int fd, void *buf, size_t size, int64_t offset),

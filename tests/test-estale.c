@@ -170,13 +170,13 @@ TEST(directory_that_another_host_removed_is_an_error)
 	leave_ours();
 	steer_result("sys_openat", EVERY, -ESTALE);
 	steer_result("sys_open_path", EVERY, -ESTALE);
-	steer_result("sys_sync_dir", EVERY, -ESTALE);
+	steer_result("sys_refresh", EVERY, -ESTALE);
 	ck_assert_int_eq(lockfile_pid_check(lock, NULL), -ESTALE);
 	ck_assert_int_eq(lockfile_pid_trylock(lock), -ESTALE);
 	ck_assert_int_eq(lockfile_pid_timedlock(lock, -1), -ESTALE);
 	forget_rules();
 	steer_result("sys_open_path", EVERY, -ESTALE);
-	steer_result("sys_sync_dir", EVERY, -ESTALE);
+	steer_result("sys_refresh", EVERY, -ESTALE);
 	ck_assert_int_eq(lockfile_pid_check(lock, NULL), -ESTALE);
 	ck_assert_int_eq(lockfile_pid_trylock(lock), -ESTALE);
 	unlink(PATH);

@@ -81,7 +81,7 @@ TEST_EACH(unlock_asks_the_server_whose_file_it_is, inheritable_or_not)
 {
 	struct lockfile_pid *lock = hold(inheritable_or_not[_i]);
 
-	steer_before("sys_sync_dir", 1, replace, path);
+	steer_before("sys_refresh", 1, replace, path);
 	ck_assert_int_eq(lockfile_pid_unlock(lock), ROGUE);
 	assert_content(PATH, "1\n");
 	unlink(PATH);
@@ -97,7 +97,7 @@ TEST(unlock_without_a_descriptor_asks_the_server)
 		SKIP("no user attributes here");
 	}
 	close(lock->file.descriptor.fd);
-	steer_before("sys_sync_dir", 1, replace, path);
+	steer_before("sys_refresh", 1, replace, path);
 	ck_assert_int_eq(lockfile_pid_unlock(lock), ROGUE);
 	assert_content(PATH, "1\n");
 	unlink(PATH);
@@ -110,14 +110,14 @@ TEST(verify_asks_the_server_whose_file_it_is)
 
 	ck_assert_int_eq(lockfile_pid_verify(lock), 0);
 	forget_rules();
-	steer_before("sys_sync_dir", 1, replace, path);
+	steer_before("sys_refresh", 1, replace, path);
 	ck_assert_int_eq(lockfile_pid_verify(lock), ROGUE);
 	unlink(PATH);
 	end(lock);
 }
 
-/* What a server says that has forgotten the lock, and that has another's. */
-static const int lost[] = { -EIO, -EAGAIN };
+/* What a server says that has forgotten the lock, that has another's, and that has no file. */
+static const int lost[] = { -EIO, -EAGAIN, -ESTALE };
 
 TEST_EACH(verify_tells_that_the_server_has_lost_the_lock, lost)
 {
@@ -131,6 +131,20 @@ TEST_EACH(verify_tells_that_the_server_has_lost_the_lock, lost)
 	forget_rules();
 	ck_assert_int_eq(lockfile_pid_verify(lock), 0);
 	ck_assert_int_eq(lockfile_pid_unlock(lock), 0);
+	end(lock);
+}
+
+/* Its inode number is that of the file of another host by now, which is at the path. */
+TEST_EACH(file_that_another_host_removed_is_not_ours_by_its_number, lost)
+{
+	struct lockfile_pid *lock = hold(false);
+
+	steer_result("sys_write_lock", 1, lost[_i]);
+	/* of the path, of the directory, and of our file */
+	steer_result("sys_refresh", 3, -ESTALE);
+	ck_assert_int_eq(lockfile_pid_unlock(lock), ROGUE);
+	ck_assert(exists(PATH));
+	unlink(PATH);
 	end(lock);
 }
 
@@ -152,9 +166,9 @@ TEST(stale_file_is_not_replaced_if_another_host_was_first)
 	forge_foreign(PATH, dead_pid());
 	ck_assert_int_eq(lockfile_pid_set_cluster_locks(lock, 1), 0);
 	/* the first of these is about the takeover lock, which was just acquired */
-	steer_before("sys_sync_dir", 2, replace, path);
+	steer_before("sys_refresh", 2, replace, path);
 	ck_assert_int_eq(lockfile_pid_trylock(lock), LOCKFILE_PID_ERR_BUSY);
-	ck_assert_int_ge(steer_count("sys_sync_dir"), 2);
+	ck_assert_int_ge(steer_count("sys_refresh"), 2);
 	assert_content(PATH, "1\n");
 	unlink(PATH);
 	end(lock);
@@ -168,7 +182,7 @@ TEST(stale_takeover_file_is_not_removed_if_another_host_was_first)
 	write_file(TAKEOVER, "");
 	ck_assert_int_eq(lockfile_pid_set_cluster_locks(lock, 1), 0);
 	/* the first of these is about our own file, which was not linked */
-	steer_before("sys_sync_dir", 2, replace_by_data, takeover_path);
+	steer_before("sys_refresh", 2, replace_by_data, takeover_path);
 	ck_assert_int_eq(lockfile_pid_trylock(lock), -EEXIST);
 	assert_content(TAKEOVER, DATA);
 	unlink(TAKEOVER);
@@ -185,8 +199,8 @@ TEST(stale_file_is_looked_at_by_the_server_before_it_is_replaced)
 	write_file(TAKEOVER, "");
 	ck_assert_int_eq(lockfile_pid_set_cluster_locks(lock, 1), 0);
 	ck_assert_int_eq(lockfile_pid_trylock(lock), 0);
-	ck_assert_ptr_nonnull(strstr(steer_trace(), " sync_dir fstatat unlinkat "));
-	ck_assert_ptr_nonnull(strstr(steer_trace(), " sync_dir fstatat rename "));
+	ck_assert_ptr_nonnull(strstr(steer_trace(), " refresh fstatat unlinkat "));
+	ck_assert_ptr_nonnull(strstr(steer_trace(), " refresh fstatat rename "));
 	ck_assert_int_eq(lockfile_pid_unlock(lock), 0);
 	end(lock);
 }
@@ -197,7 +211,7 @@ TEST(takeover_file_is_looked_at_by_the_server_before_it_is_removed)
 	struct lockfile_pid *lock = hold(true);
 
 	ck_assert_int_eq(lockfile_pid_unlock(lock), 0);
-	ck_assert_ptr_nonnull(strstr(steer_trace(), " unlinkat sync_dir fstatat unlinkat "));
+	ck_assert_ptr_nonnull(strstr(steer_trace(), " unlinkat refresh fstatat unlinkat "));
 	end(lock);
 }
 
@@ -212,7 +226,7 @@ TEST(file_without_a_descriptor_is_looked_for_by_the_server)
 	close(lock->file.descriptor.fd);
 	forget_rules();
 	ck_assert_int_eq(lockfile_pid_verify(lock), 0);
-	ck_assert_ptr_nonnull(strstr(steer_trace(), " sync_dir open_path "));
+	ck_assert_ptr_nonnull(strstr(steer_trace(), " refresh open_path "));
 	ck_assert_int_eq(lockfile_pid_unlock(lock), 0);
 	end(lock);
 }
@@ -228,6 +242,6 @@ TEST(nothing_is_asked_on_a_local_file_system)
 	ck_assert_int_eq(lockfile_pid_trylock(lock), 0);
 	ck_assert_int_eq(lockfile_pid_verify(lock), 0);
 	ck_assert_int_eq(lockfile_pid_unlock(lock), 0);
-	ck_assert_int_eq(steer_count("sys_sync_dir"), 0);
+	ck_assert_int_eq(steer_count("sys_refresh"), 0);
 	end(lock);
 }

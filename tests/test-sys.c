@@ -94,9 +94,9 @@ TEST(directory_is_asked_for_by_descriptor_and_name)
 
 	steer_reset();
 	dirfd = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	ck_assert_int_eq(sys_sync_dir(dirfd, ""), 0);
-	ck_assert_int_eq(sys_sync_dir(dirfd, "./"), 0);
-	ck_assert_int_eq(sys_sync_dir(AT_FDCWD, "nothing/"), -ENOENT);
+	ck_assert_int_eq(sys_refresh(dirfd, ""), 0);
+	ck_assert_int_eq(sys_refresh(dirfd, "./"), 0);
+	ck_assert_int_eq(sys_refresh(AT_FDCWD, "nothing/"), -ENOENT);
 	close(dirfd);
 }
 
