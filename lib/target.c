@@ -131,7 +131,7 @@ static int signal_held(const struct lockfile_pid *lock, int dirfd, const struct 
 {
 	int pidfd, r;
 
-	if (judged->pid == 0 || judged->fd < 0)
+	if (judged->pid == 0)
 		return -ESRCH;
 	pidfd = open_process(judged->pid);
 	if (pidfd < 0)

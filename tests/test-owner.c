@@ -396,6 +396,29 @@ TEST_EACH(zombie_is_dead, refusals)
 	steer_reset();
 }
 
+/* A signal is sent to no zombie, and not by what a record says of another namespace. */
+TEST(process_of_other_numbers_or_that_has_exited_is_not_identified)
+{
+	struct record living = forge_living_record(), zombie = forge_zombie_record();
+	struct owner self;
+	int pidfds[2];
+
+	steer_reset();
+	skip_without_pidfds();
+	ck_assert_int_eq(owner_self(&self), 0);
+	pidfds[0] = sys_pidfd_open(living.owner.pid);
+	pidfds[1] = sys_pidfd_open(zombie.owner.pid);
+	ck_assert_int_ge(pidfds[0], 0);
+	ck_assert_int_ge(pidfds[1], 0);
+	ck_assert_int_eq(owner_identify(&living.owner, &self, pidfds[0]), OWNER_ALIVE);
+	ck_assert_int_eq(owner_identify(&zombie.owner, &self, pidfds[1]), OWNER_DEAD);
+	living.owner.pid_namespace++;
+	ck_assert_int_eq(owner_identify(&living.owner, &self, pidfds[0]), OWNER_UNKNOWN);
+	close(pidfds[0]);
+	close(pidfds[1]);
+	forge_end();
+}
+
 /* What is of interest comes after the groups. */
 #define MANY_GROUPS 2000
 

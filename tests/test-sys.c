@@ -255,11 +255,15 @@ TEST(what_is_reopened_is_the_threads_own)
 		SKIP("a thread cannot have descriptors of its own here");
 }
 
-/* The question is refused in its new form, and asked in the old one by nobody, or by root whose
- * real user is nobody. */
+#define OTHER 65533
+
+/*
+ * The question is refused in its new form, and asked in the old one by nobody, or by root whose
+ * real user is nobody, or by nobody in another real group.
+ */
 struct asker {
 	int error; /* 0: not refused */
-	bool half;
+	enum { NOBODYS, ROOT_OF_NOBODY, IN_OTHER_GROUP } user;
 	int expected;
 };
 
@@ -273,8 +277,9 @@ static void ask_as_nobody(void *argument)
 	if (r < 0)
 		_exit(-r);
 	REQUIRE(setgroups(0, NULL) == 0);
-	REQUIRE(setresgid(NOBODY, NOBODY, NOBODY) == 0);
-	REQUIRE(setresuid(NOBODY, asker->half ? 0 : NOBODY, 0) == 0);
+	REQUIRE(asker->user != IN_OTHER_GROUP || chown(".", 0, NOBODY) == 0);
+	REQUIRE(setresgid(asker->user == IN_OTHER_GROUP ? OTHER : NOBODY, NOBODY, NOBODY) == 0);
+	REQUIRE(setresuid(NOBODY, asker->user == ROOT_OF_NOBODY ? 0 : NOBODY, 0) == 0);
 	r = sys_may_write(dir);
 	if (r != asker->expected)
 		fprintf(stderr, "# %d, not %d\n", r, asker->expected);
@@ -286,18 +291,21 @@ static const struct {
 	mode_t mode;
 	struct asker asker;
 } askers[] = {
-	{ 0777, { 0, false, 0 } },
-	{ 0755, { 0, false, -EACCES } },
-	{ 0777, { EPERM, false, 0 } },
-	{ 0755, { EPERM, false, -EACCES } },
-	{ 0777, { ENOSYS, false, 0 } },
-	{ 0755, { ENOSYS, false, -EACCES } },
+	{ 0777, { 0, NOBODYS, 0 } },
+	{ 0755, { 0, NOBODYS, -EACCES } },
+	{ 0777, { EPERM, NOBODYS, 0 } },
+	{ 0755, { EPERM, NOBODYS, -EACCES } },
+	{ 0777, { ENOSYS, NOBODYS, 0 } },
+	{ 0755, { ENOSYS, NOBODYS, -EACCES } },
 	/* what the old form says of the real user does not count */
-	{ 0755, { 0, true, 0 } },
-	{ 0755, { EPERM, true, 0 } },
+	{ 0755, { 0, ROOT_OF_NOBODY, 0 } },
+	{ 0755, { EPERM, ROOT_OF_NOBODY, 0 } },
+	/* nor does that of the real group */
+	{ 0775, { 0, IN_OTHER_GROUP, 0 } },
+	{ 0775, { EPERM, IN_OTHER_GROUP, 0 } },
 	/* may be written, but not searched */
-	{ 0772, { 0, false, -EACCES } },
-	{ 0772, { EPERM, false, -EACCES } },
+	{ 0772, { 0, NOBODYS, -EACCES } },
+	{ 0772, { EPERM, NOBODYS, -EACCES } },
 };
 
 TEST_EACH(who_may_write_is_told_where_effective_ids_cannot_be_asked_for, askers)

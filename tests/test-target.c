@@ -2,6 +2,7 @@
 /* Which process gets a signal, while the lock and the PID go from one to another. */
 #include <config.h>
 
+#include "filter.h"
 #include "forge.h"
 #include "steer.h"
 #include "world.h"
@@ -10,13 +11,23 @@
 #include <fcntl.h>
 #include <lockfile-pid.h>
 #include <signal.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
+#include <sys/xattr.h>
+
+#ifndef SYS_openat2
+#define SYS_openat2 437
+#endif
 
 #define PATH  "x.pid"
 #define DEAD  LOCKFILE_PID_ERR_PROCESS_DEAD
 #define ROGUE LOCKFILE_PID_ERR_ROGUE_DELETION
 
 #define NFS 0x6969UL
+
+#define STRANGER 65533
 
 static struct holder first, second;
 
@@ -307,6 +318,93 @@ TEST(content_that_changes_is_looked_at_again)
 	holder_end(&first);
 }
 
+/* The record is gone, or another's, when the process is to be compared with it. */
+static struct record other_record;
+
+static void remove_record(void *unused)
+{
+	(void)unused;
+	ck_assert_int_eq(removexattr(PATH, RECORD_ATTRIBUTE), 0);
+}
+
+static void write_other_record(void *unused)
+{
+	(void)unused;
+	forge_attribute(PATH, &other_record);
+}
+
+static void (*const changes_of_record[])(void *) = { remove_record, write_other_record };
+
+TEST_EACH(a_record_that_changes_is_looked_at_again, changes_of_record)
+{
+	skip_without_attributes();
+	other_record = forge_living_record();
+	begin();
+	looks_at_processes(NULL);
+	steer_reset();
+	steer_before("sys_fgetxattr", 2, changes_of_record[_i], NULL);
+	ck_assert_int_eq(send_to_holder(0), 0);
+	ck_assert_int_eq(steer_count("sys_pidfd_send_signal"), 1);
+	/* at first, then again, and before the signal */
+	ck_assert_int_eq(steer_count("sys_open_path"), 3);
+	end();
+	forge_end();
+}
+
+/* Without openat2(2) a file that is mounted on PATH is looked at: it is another. */
+static void mount_other(void *unused)
+{
+	(void)unused;
+	REQUIRE(mount("other/x", PATH, "none", MS_BIND, "") == 0);
+}
+
+static void signal_past_a_mount(void *unused)
+{
+	const struct refusal openat2 = { SYS_openat2, 0, ENOSYS, WHATEVER_IT_IS, 0, 0 };
+	int r = refuse(&openat2, 1);
+
+	(void)unused;
+	if (r < 0)
+		_exit(-r);
+	steer_before("sys_open_path", 2, mount_other, NULL);
+	REQUIRE(send_to_holder(0) == 0);
+	REQUIRE(steer_count("sys_pidfd_send_signal") == 1);
+	REQUIRE(steer_count("sys_open_path") == 4);
+}
+
+TEST(a_file_of_another_device_is_another_lock)
+{
+	char content[16];
+	int r;
+
+	private_mounts();
+	begin();
+	mount_tmpfs("other", "size=1m");
+	snprintf(content, sizeof(content), "%d\n", (int)first.pid);
+	write_file("other/x", content);
+	r = in_child(signal_past_a_mount, NULL);
+	if (r <= 1)
+		unmount(PATH);
+	unmount("other");
+	ck_assert_int_eq(rmdir("other"), 0);
+	end();
+	if (r > 1)
+		SKIP("cannot filter system calls: error %d", r);
+	ck_assert_int_eq(r, 0);
+}
+
+/* Of a caller that is neither root nor the user of the process. */
+TEST(a_file_of_the_callers_user_is_trusted)
+{
+	SKIP_UNLESS_ROOT();
+	begin();
+	ck_assert_int_eq(chown(PATH, STRANGER, STRANGER), 0);
+	ck_assert_int_eq(send_to_holder(0), -EPERM);
+	steer_result("sys_geteuid", EVERY, STRANGER);
+	ck_assert_int_eq(send_to_holder(0), 0);
+	end();
+}
+
 /* On another machine a PID means nothing. */
 TEST(a_third_party_file_on_a_network_file_system_names_nobody_here)
 {
@@ -347,8 +445,15 @@ static const struct {
 	int nth, result, expected;
 } errors[] = {
 	{ "sys_openat", 1, -EMFILE, -EMFILE },
+	/* both looks at the file, its record, and whose it is */
+	{ "sys_open_path", 1, -EIO, -EIO },
+	{ "sys_open_path", 2, -EIO, -EIO },
+	{ "sys_fgetxattr", 2, -EIO, -EIO },
+	{ "sys_fstat", 2, -EIO, -EIO },
 	{ "sys_pidfd_open", 2, -EMFILE, -EMFILE },
 	{ "sys_pidfd_open", 2, -ENOSYS, -ENOSYS },
+	{ "sys_pidfd_open", 2, -EPERM, -ENOSYS },
+	{ "sys_pidfd_open", 2, -EACCES, -ENOSYS },
 	{ "sys_pidfd_send_signal", 1, -EPERM, -EPERM },
 	{ "sys_pidfd_send_signal", 1, -ENOSYS, -ENOSYS },
 	{ "sys_pidfd_send_signal", 1, -ESRCH, DEAD },
@@ -364,6 +469,8 @@ TEST_EACH(an_error_is_told_and_nothing_is_left_open, errors)
 	ck_assert_int_eq(lockfile_pid_signal(lock, 0), 0);
 	descriptors = count_descriptors();
 	steer_reset();
+	/* or a pidfd would be asked for its inode as well */
+	steer_no_pidfs();
 	steer_result(errors[_i].call, errors[_i].nth, errors[_i].result);
 	ck_assert_int_eq(lockfile_pid_signal(lock, SIGKILL), errors[_i].expected);
 	ck_assert_int_eq(count_descriptors(), descriptors);
