@@ -103,7 +103,8 @@ static void adopt_and_unlock_it(struct lockfile_pid *lock)
 {
 	REQUIRE(lockfile_pid_adopt(lock) == 0);
 	require_untouched();
-	REQUIRE(pidfile_has_fd(&lock->file) && pidfile_has_fd(&lock->spare));
+	/* what was adopted is not inheritable, and takes no spare */
+	REQUIRE(pidfile_has_fd(&lock->file) && !pidfile_exists(&lock->spare));
 	unlock_it(lock);
 }
 
