@@ -233,7 +233,7 @@
  * - It blocks the signal in all threads and receives it with sigtimedwait(2), as
  *   the daemon in lockfile_pid(3) does.
  * - It blocks the signal and reads it from a descriptor of signalfd(2), as one
- *   more descriptor of its event loop.
+ *   more descriptor of its event loop; examples/wait-poll.c does.
  * - Its handler only sets a flag of the type volatile sig_atomic_t.  The program
  *   looks at the flag and waits with sigsuspend(2) or ppoll(2), so that no signal
  *   comes between the look and the wait.  lockfile_pid(3) has an example.  If the
