@@ -11,6 +11,7 @@
 #include "world.h"
 
 #include <errno.h>
+#include <grp.h>
 #include <lockfile-pid.h>
 #include <sched.h>
 #include <signal.h>
@@ -337,6 +338,66 @@ static void let_placeholder_age(void)
 		forge_mtime(PATH, -10);
 }
 
+/* As that user; if what is there is the other's, nothing is done. */
+static void lock_and_unlock_as(uid_t user)
+{
+	pid_t child = checked_fork();
+	int status = -1;
+
+	if (child == 0) {
+		struct lockfile_pid *lock;
+		int r;
+
+		REQUIRE(setgroups(0, NULL) == 0);
+		REQUIRE(setresgid(EXPLORE_GROUP, EXPLORE_GROUP, EXPLORE_GROUP) == 0);
+		REQUIRE(setresuid(user, user, user) == 0 && prctl(PR_SET_DUMPABLE, 1) == 0);
+		REQUIRE(lockfile_pid_new(&lock, PATH) == 0);
+		r = lockfile_pid_trylock(lock);
+		REQUIRE(r == 0 || r == -EPERM || r == LOCKFILE_PID_ERR_BUSY);
+		REQUIRE(r < 0 || lockfile_pid_unlock(lock) == 0);
+		_exit(0);
+	}
+	ck_assert_int_eq(waitpid(child, &status, 0), child);
+	if (status != 0)
+		puppet_complain("user %d cannot lock and unlock", (int)user);
+}
+
+static void write_stale_of(uid_t user)
+{
+	write_file(PATH, "?\n");
+	ck_assert_int_eq(chown(PATH, user, user), 0);
+}
+
+static bool is_of(const char *name, uid_t user)
+{
+	struct stat st;
+
+	return stat(name, &st) == 0 && st.st_uid == user;
+}
+
+/* A stale file of the user's, for which it needs the other names. */
+static void take_over_as(uid_t user)
+{
+	if (is_of(PATH ".takeover", user) && !exists(PATH))
+		write_stale_of(user);
+	lock_and_unlock_as(user);
+}
+
+/*
+ * Each user clears what is its own: at once, or when it needs the names.  The file of the
+ * second may have been in the way of the first.
+ */
+static void judge_leftovers_of_users(void)
+{
+	static const uid_t users[] = { EXPLORE_USER_1, EXPLORE_USER_2, EXPLORE_USER_1 };
+
+	let_placeholder_age();
+	for (int i = 0; i < 3; i++)
+		take_over_as(users[i]);
+	if (strcmp(list_dir("."), "") != 0)
+		puppet_complain("%s is left", list_dir("."));
+}
+
 /* At most what the next that needs these names clears. */
 static void judge_leftovers(void)
 {
@@ -368,7 +429,11 @@ static void judge(const struct scene *scene, const struct run *run)
 		puppet_complain("only %d had the lock", stage_wins());
 	if (!killed && !scene->may_leave && strcmp(list_dir("."), "") != 0)
 		puppet_complain("%s is left", list_dir("."));
-	if (!stage_complaint())
+	if (stage_complaint())
+		return;
+	if (scene->is_of_users)
+		judge_leftovers_of_users();
+	else
 		judge_leftovers();
 }
 

@@ -35,6 +35,11 @@ struct lockfile_pid;
 #define ACTORS       3
 #define EXPLORE_PATH "x.pid"
 
+/* Two users, and a group of both, in scenes that need root. */
+#define EXPLORE_USER_1 65533
+#define EXPLORE_USER_2 65534
+#define EXPLORE_GROUP  65534
+
 /* What an actor does, with a handle of EXPLORE_PATH. */
 struct actor {
 	void (*begin)(struct lockfile_pid *lock); /* undisturbed; may be NULL */
@@ -49,6 +54,8 @@ struct scene {
 	int wins;                /* that many have the lock at least, if nobody is killed */
 	bool may_leave;          /* something, for the next one to clear */
 	void (*killed)(int who); /* beside the usual; may be NULL */
+	/* What one of the users left in the directory of both only that one may be able to clear. */
+	bool is_of_users;
 };
 
 /*

@@ -12,7 +12,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <lockfile-pid.h>
+#include <grp.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 
 #define PATH     EXPLORE_PATH
@@ -258,6 +260,112 @@ static void close_underneath(struct lockfile_pid *lock)
 	close(lockfile_pid_fileno(lock));
 }
 
+/* All that the library has open, in the middle of what others do. */
+static void lose_descriptors(struct lockfile_pid *lock)
+{
+	puppet_step("(closes)");
+	close(lock->file.descriptor.fd);
+	close(lock->dir.fd);
+	puppet_step("(holds)");
+	if (lockfile_pid_verify(lock) != 0)
+		puppet_complain("who closed its descriptors has lost the lock");
+	unlock_and_try(lock);
+}
+
+/* Users.  Each runs with the group that the directory of both may have. */
+
+static void become(uid_t user)
+{
+	REQUIRE(setgroups(0, NULL) == 0);
+	REQUIRE(setresgid(EXPLORE_GROUP, EXPLORE_GROUP, EXPLORE_GROUP) == 0);
+	REQUIRE(setresuid(user, user, user) == 0);
+	/* else /proc/self is root's */
+	REQUIRE(prctl(PR_SET_DUMPABLE, 1) == 0);
+}
+
+static void as_first(struct lockfile_pid *lock)
+{
+	(void)lock;
+	become(EXPLORE_USER_1);
+}
+
+static void as_second(struct lockfile_pid *lock)
+{
+	(void)lock;
+	become(EXPLORE_USER_2);
+}
+
+static void hold_as_first(struct lockfile_pid *lock)
+{
+	become(EXPLORE_USER_1);
+	hold(lock);
+}
+
+static void share_directory(mode_t mode)
+{
+	SKIP_UNLESS_ROOT();
+	ck_assert_int_eq(chmod("..", 0755), 0);
+	ck_assert_int_eq(chown(".", 0, EXPLORE_GROUP), 0);
+	ck_assert_int_eq(chmod(".", mode), 0);
+}
+
+/* The directory is safe without /proc, and another root takes rights. */
+static void directory_of_root(void)
+{
+	SKIP_UNLESS_ROOT();
+}
+
+static void group_directory(void)
+{
+	share_directory(0770);
+}
+
+static void sticky_directory(void)
+{
+	share_directory(01777);
+}
+
+static void stale_of_first(void)
+{
+	stale();
+	ck_assert_int_eq(chown(PATH, EXPLORE_USER_1, EXPLORE_GROUP), 0);
+}
+
+static void stale_in_group_directory(void)
+{
+	group_directory();
+	stale_of_first();
+}
+
+static void stale_in_sticky_directory(void)
+{
+	sticky_directory();
+	stale_of_first();
+}
+
+/* What the other user left, and may not be replaced, is told. */
+static void try_as_user(struct lockfile_pid *lock)
+{
+	int r = lockfile_pid_trylock(lock);
+
+	if (r == 0)
+		use_and_unlock(lock);
+	else if (r != BUSY)
+		expect("trylock", r, -EPERM, -EPERM);
+	lockfile_pid_free(lock);
+}
+
+static void wait_as_user(struct lockfile_pid *lock)
+{
+	int r = lockfile_pid_lock(lock);
+
+	if (r == 0)
+		use_and_unlock(lock);
+	else
+		expect("lock", r, -EPERM, -EPERM);
+	lockfile_pid_free(lock);
+}
+
 /* An heir and its parent: they share the lock as FAMILY until it is adopted. */
 
 #define FAMILY 0
@@ -290,6 +398,38 @@ static void hold_for_heir(struct lockfile_pid *lock)
 	REQUIRE(lockfile_pid_set_inheritable(lock, 1) == 0);
 	hold(lock);
 	explore_start(HEIR, adopt, lock);
+}
+
+/* The heir gives something up before it adopts. */
+
+static void adopt_after_chroot(struct lockfile_pid *lock)
+{
+	int outside = enter_root("..");
+
+	puppet_step("(chroot)");
+	adopt(lock);
+	leave_root(outside);
+}
+
+static void adopt_after_setuid(struct lockfile_pid *lock)
+{
+	become(EXPLORE_USER_1);
+	puppet_step("(setuid)");
+	adopt(lock);
+}
+
+static void hold_for_heir_in_chroot(struct lockfile_pid *lock)
+{
+	REQUIRE(lockfile_pid_set_inheritable(lock, 1) == 0);
+	hold(lock);
+	explore_start(HEIR, adopt_after_chroot, lock);
+}
+
+static void hold_for_heir_of_another_user(struct lockfile_pid *lock)
+{
+	REQUIRE(lockfile_pid_set_inheritable(lock, 1) == 0);
+	hold(lock);
+	explore_start(HEIR, adopt_after_setuid, lock);
 }
 
 static void unlock_as_parent(struct lockfile_pid *lock)
@@ -406,6 +546,8 @@ const struct scene scenes_of_two[] = {
 	  { { close_underneath, unlock_and_try }, { NULL, try_twice } },
 	  2,
 	  .wins = 1 },
+	{ "closefrom", NULL, { { hold, lose_descriptors }, { NULL, try_twice } }, 2, .wins = 1 },
+	{ "closefrom-wait", NULL, { { hold, lose_descriptors }, { NULL, wait } }, 2, .wins = 2 },
 	{ "stale", stale, { { NULL, try }, { NULL, try_twice } }, 2, .wins = 1 },
 	{ "stale-wait", stale, { { NULL, wait }, { NULL, wait } }, 2, .wins = 2 },
 	{ "foreign", foreign_stale, { { NULL, try }, { NULL, try_twice } }, 2, .wins = 1 },
@@ -433,6 +575,43 @@ const struct scene scenes_of_two[] = {
 	  2,
 	  .wins = 1,
 	  .may_leave = true },
+	{ "group",
+	  group_directory,
+	  { { as_first, try_as_user }, { as_second, try_as_user } },
+	  2,
+	  .wins = 1,
+	  .is_of_users = true },
+	{ "group-stale",
+	  stale_in_group_directory,
+	  { { as_first, try_as_user }, { as_second, try_as_user } },
+	  2,
+	  .wins = 1,
+	  .is_of_users = true },
+	{ "group-wait",
+	  group_directory,
+	  { { hold_as_first, unlock }, { as_second, wait_as_user } },
+	  2,
+	  .wins = 2,
+	  .is_of_users = true },
+	{ "sticky",
+	  sticky_directory,
+	  { { as_first, try_as_user }, { as_second, try_as_user } },
+	  2,
+	  .wins = 1,
+	  .is_of_users = true },
+	{ "sticky-stale",
+	  stale_in_sticky_directory,
+	  { { as_first, try_as_user }, { as_second, try_as_user } },
+	  2,
+	  .wins = 0, /* while the one who may not replace it finds out, the other is told BUSY */
+	  .may_leave = true,
+	  .is_of_users = true },
+	{ "sticky-wait",
+	  sticky_directory,
+	  { { hold_as_first, unlock }, { as_second, wait_as_user } },
+	  2,
+	  .wins = 2,
+	  .is_of_users = true },
 };
 /* clang-format on */
 
@@ -484,6 +663,18 @@ const struct scene scenes_of_three[] = {
 	{ "adopt-died",
 	  NULL,
 	  { { hold_for_heir, die_as_parent }, { 0 }, { NULL, try } },
+	  3,
+	  .wins = 2,
+	  .killed = family_killed },
+	{ "adopt-chroot",
+	  directory_of_root,
+	  { { hold_for_heir_in_chroot, unlock_as_parent }, { 0 }, { NULL, try } },
+	  3,
+	  .wins = 1,
+	  .killed = family_killed },
+	{ "adopt-setuid",
+	  group_directory,
+	  { { hold_for_heir_of_another_user, die_as_parent }, { 0 }, { NULL, try } },
 	  3,
 	  .wins = 2,
 	  .killed = family_killed },

@@ -5,8 +5,8 @@
 
 #include "explore.h"
 
-extern const struct scene scenes_of_two[22];
-extern const struct scene scenes_of_three[15];
+extern const struct scene scenes_of_two[30];
+extern const struct scene scenes_of_three[17];
 
 /* All schedules of a scene: it does not end. */
 #define SCENE_TIMEOUT_S 3600
