@@ -23,7 +23,7 @@ build()
 		$CC $optimize -w -DNP -DNOREDUCE -DNFAIR=3 -DCOLLAPSE -o pan pan.c
 		return
 		;;
-	*-DOUTSIDER* | *-DHOSTS*) # not one of the others
+	*-DHOSTS* | *-DOUTSIDER* | *-DREADER*) # not one of the others
 		$CC -O2 -w -DSAFETY -DNOREDUCE -DCOLLAPSE -DMEMLIM="${MODEL_MB:-4000}" -o pan pan.c
 		return
 		;;
@@ -130,6 +130,8 @@ if [ -n "${MODEL_MORE-}" ]; then
 	holds lockfile -DPROCESSES=3 -DPLACEHOLDER
 	holds lockfile -DPROCESSES=3 -DCLOSING -DSTRANGER -DLIVES=1
 	holds lockfile -DPROCESSES=3 -DINHERITABLE -DLIVES=1
+	holds lockfile -DPROCESSES=2 -DREADER
+	holds lockfile -DPROCESSES=3 -DHANDLES -DCLOSING
 	holds network -DHOSTS=3
 fi
 
@@ -160,6 +162,8 @@ holds queue -DPROCESSES=2 -DOUTSIDER
 holds queue -DPROCESSES=3 -DOUTSIDER
 holds queue -DPROCESSES=2 -DPATIENT -DLIVENESS
 holds queue -DPROCESSES=2 -DPATIENT -DTIMERS -DLIVENESS
+holds lockfile -DPROCESSES=2 -DHANDLES -DCLOSING
+holds lockfile -DPROCESSES=2 -DREADER -DSTRANGER -DLIVES=2
 holds network -DHOSTS=2
 
 for i in NO_RECHECK_UNDER_RIGHT NO_PATH_LEADS_TO JUDGED_NOT_KEPT_OPEN; do
@@ -204,6 +208,10 @@ for i in NO_POLLING NO_POLLING_OUTSIDE; do
 	fails $i queue -DPROCESSES=2 -DOUTSIDER
 done
 
+fails HANDLES_UNKNOWN lockfile -DPROCESSES=2 -DHANDLES -DCLOSING
+for i in READ_LOCKS_COUNT TAKEOVER_READABLE; do
+	fails $i lockfile -DPROCESSES=2 -DREADER -DSTRANGER -DLIVES=1
+done
 for i in NO_REFRESH_OF_OWN NO_TAKEOVER_LOCK RELEASE_WITHOUT_LOCK; do
 	fails $i network -DHOSTS=2
 done

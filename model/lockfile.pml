@@ -40,6 +40,9 @@
  *
  *	LEAKING		who dies may leave a copy of all its descriptors behind, as a process
  *			made by clone(2) has: one such process at a time, until it ends
+ *	HANDLES		all are handles of one process, which lives
+ *	READER		somebody who may read PATH locks it for reading, one file at a time,
+ *			as often and for as long as it likes
  *	LIVES=n		so many lives each (forked children apart), from a stale PATH and a leftover
  *
  * What leaves out a guard (then a check must fail):
@@ -55,6 +58,9 @@
  *	CLEARING_BY_BYTE_0	know no dead maker by its record: a leaked copy blocks
  *	CLEARING_BY_ANY_RECORD	nor compare whether the record means anything here
  *	BYTE_1_LEFT_LOCKED	close what was not cleared without unlocking it first
+ *	HANDLES_UNKNOWN		take the file of another handle for that of a former image
+ *	READ_LOCKS_COUNT	take a reader's lock for a holder's
+ *	TAKEOVER_READABLE	let others read PATH.takeover
  *	NO_NAME_CHECK		use a named candidate though the name is gone
  *	PLACEHOLDER_WITHOUT_EXCL
  *	CLOSE_BEFORE_UNLINK	release: close first
@@ -68,16 +74,16 @@
  *				three processes, of more than one life, to fail
  *
  * Bounded: the processes, and their lives with LIVES only; a holder has at most one
- * lock, and one handle; a child does not fork before it adopts.  Not modelled: the
+ * lock; a child does not fork before it adopts.  Not modelled: the
  * line of waiters (queue.pml; locking does not depend on it), names changed by hand,
- * other users, foreign lock files, read locks, failing calls, networks.  A newcomer does
+ * foreign lock files, failing calls, networks (network.pml).  A newcomer does
  * not come while a leaked copy of one that was killed while it cleared has its lock: that
  * blocks others until it ends.
  */
 #ifndef PROCESSES
 #define PROCESSES 2
 #endif
-#ifdef LEAKING
+#if defined(LEAKING) || defined(READER)
 #define INODES	  (3 * PROCESSES + 5)
 #else
 #define INODES	  (3 * PROCESSES + 2)
@@ -127,6 +133,12 @@ bool has_leaked_byte_1;		/* and its process was killed while it cleared */
 #endif
 byte record[INODES + 1] = DEAD;
 byte alive_mask;
+#ifdef READER
+byte read_file = NONE;		/* that the reader has open, and locked for reading */
+#define is_read_locked(i) (read_file == (i))
+#else
+#define is_read_locked(i) false
+#endif
 #ifdef INHERITABLE
 byte inherits[PROCESSES];	/* what a new child has a copy of */
 #endif
@@ -375,8 +387,13 @@ inline end_leaks()
 #else
 #define stale_if_locked (is_dead(record[other]) && is_comparable(record[other]))
 #endif
+#ifdef HANDLES_UNKNOWN
+#define is_former_image true	/* whose file it is */
+#else
+#define is_former_image (record[other] == me)
+#endif
 #define stale_if_not	(record[other] == EMPTY || record[other] >= LET_GO || \
-			 record[other] == me || !is_comparable(record[other]))
+			 is_former_image || !is_comparable(record[other]))
 #define is_stale	(was_locked -> stale_if_locked : stale_if_not)
 
 /* Of a leftover that somebody has locked: is that a leaked copy? */
@@ -389,7 +406,9 @@ inline end_leaks()
 #endif
 
 /* A process dies at any step, but a newcomer's way is to be seen to its end. */
-#ifdef LEAKING
+#if defined(HANDLES)
+#define OR_DIE
+#elif defined(LEAKING)
 #define OR_DIE	  :: d_step { newcomer == NONE -> die() }; goto end_dead \
 		  :: d_step { newcomer == NONE && !has_leaked -> leak(); die() }; goto end_dead
 #else
@@ -523,7 +542,11 @@ judge:
 
 look:
 	if
+#ifdef READ_LOCKS_COUNT
+	:: d_step { true -> was_locked = locked[other] > 0 || is_read_locked(other) }; goto weigh
+#else
 	:: d_step { true -> was_locked = locked[other] > 0 }; goto weigh
+#endif
 	OR_DIE
 	fi;
 
@@ -619,13 +642,14 @@ open_leftover:
 
 lock_clearing:
 	if
-	:: d_step { !clearing[other] -> clearing[other] = true; has_byte_1 = true };
+	:: d_step { !clearing[other] && !is_read_locked(other) -> clearing[other] = true; has_byte_1 = true };
 #ifdef LEFTOVER_WITHOUT_LOCK
 	   goto check_leftover
 #else
 	   goto lock_leftover
 #endif
-	:: d_step { clearing[other] -> assert(newcomer != me); drop_other() }; goto claim_again
+	:: d_step { clearing[other] || is_read_locked(other) -> assert(newcomer != me); drop_other() };
+	   goto claim_again
 	OR_DIE
 	fi;
 
@@ -898,3 +922,17 @@ heir:
 	skip
 #endif
 }
+
+#ifdef READER
+active proctype reader()
+{
+end:
+	do
+	:: d_step { read_file == NONE && path != NONE -> read_file = path; opened[read_file]++ }
+#ifdef TAKEOVER_READABLE
+	:: d_step { read_file == NONE && takeover != NONE -> read_file = takeover; opened[read_file]++ }
+#endif
+	:: d_step { read_file != NONE -> opened[read_file]--; forget(read_file); read_file = NONE }
+	od
+}
+#endif
