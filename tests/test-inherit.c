@@ -355,6 +355,7 @@ TEST(a_full_disk_does_not_keep_who_adopted_from_unlocking)
 {
 	begin(0);
 	family_fork(PARENT, CHILD);
+	ck_assert_int_eq(family_do(CHILD, family_set_inheritable), 0);
 	adopt_by(CHILD);
 	ck_assert_int_eq(family_do(CHILD, unlock_on_full_disk), 0);
 	assert_free();
