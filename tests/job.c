@@ -19,6 +19,14 @@
 
 #define ARGUMENTS_MAX 32
 
+const char *listener(void)
+{
+	const char *program = getenv("LISTENER");
+
+	ck_assert_msg(program != NULL, "the environment does not name LISTENER");
+	return program;
+}
+
 static void make_pipe(int ends[2])
 {
 	ck_assert_int_eq(pipe2(ends, O_CLOEXEC), 0);
@@ -252,4 +260,31 @@ void everything_is_the_terminal(void)
 	dup2(fd, STDOUT_FILENO);
 	dup2(fd, STDERR_FILENO);
 	close(fd);
+}
+
+static void __attribute__((__noreturn__)) be_shell(pid_t job)
+{
+	int status;
+
+	while (waitpid(job, &status, WUNTRACED) == job && WIFSTOPPED(status)) {
+		if (write(STDOUT_FILENO, "stopped\n", 8) < 0)
+			_exit(99);
+		tcsetpgrp(STDIN_FILENO, job);
+		kill(-job, SIGCONT);
+	}
+	_exit(WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status));
+}
+
+void job_of_a_shell(void)
+{
+	pid_t job;
+
+	everything_is_the_terminal();
+	signal(SIGTTOU, SIG_IGN);
+	job = fork();
+	if (job != 0)
+		be_shell(job);
+	setpgid(0, 0);
+	tcsetpgrp(STDIN_FILENO, getpid());
+	signal(SIGTTOU, SIG_DFL);
 }

@@ -39,6 +39,9 @@ struct job {
 #define RUN(...)         job_run(NULL, (const char *const[]){ __VA_ARGS__, NULL })
 #define RUN_IN(job, ...) job_run((job), (const char *const[]){ __VA_ARGS__, NULL })
 
+/* A command that says which signals it is sent, see tests/helper-signals.c. */
+const char *listener(void);
+
 void job_start(struct job *job, const char *const *arguments);
 void job_say(const struct job *job, const char *text);
 int job_end(struct job *job);
@@ -72,5 +75,7 @@ void open_terminal(void);
 /* For before_exec.  The second makes the tool the leader of the terminal's session. */
 void standard_error_is_the_terminal(void);
 void everything_is_the_terminal(void);
+/* The tool is the foreground job of a shell, which says "stopped" and continues it then. */
+void job_of_a_shell(void);
 
 #endif

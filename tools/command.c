@@ -46,39 +46,65 @@ be_child(char **argv, const struct signals *signals, int die_with_parent, pid_t 
 }
 
 /*
- * A key of the terminal and its hang-up reach every process of the foreground
- * group, the command too, and twice would be once too often: many programs
- * take a second Ctrl-C as "at once".  A leader of a session, though, is sent
- * the hang-up alone.
+ * What the terminal sends goes to every process of the foreground group, to the command
+ * as well, and twice would be once too often: many programs take a second Ctrl-C as
+ * "immediately".  The hang-up of the terminal, though, is sent to the leader of the
+ * session alone.
  */
 static int has_it_already(const struct command *command, const siginfo_t *info)
 {
 	if (info->si_code != SI_KERNEL || getpgid(command->pid) != getpgrp())
 		return 0;
-	if (info->si_signo == SIGHUP)
+	switch (info->si_signo) {
+	case SIGHUP:
+	case SIGCONT: /* follows the hang-up */
 		return getsid(0) != getpid();
-	return info->si_signo == SIGINT || info->si_signo == SIGQUIT;
+	case SIGINT:
+	case SIGQUIT:
+	case SIGTSTP:
+	case SIGTTIN:
+	case SIGTTOU:
+	case SIGWINCH:
+		return 1;
+	default:
+		return 0;
+	}
 }
 
+/* With the value that sigqueue(3) gave it; whether there was one, the command can tell. */
 static void pass_on(const struct command *command, const siginfo_t *info)
 {
-	if (!has_it_already(command, info))
+	if (has_it_already(command, info))
+		return;
+	if (info->si_code == SI_QUEUE)
+		sigqueue(command->pid, info->si_signo, info->si_value);
+	else
 		kill(command->pid, info->si_signo);
 }
 
+/* Would a key of the terminal reach us? */
+static int is_in_foreground(void)
+{
+	int fd = open("/dev/tty", O_RDONLY | O_NOCTTY | O_CLOEXEC);
+	int is = fd >= 0 && tcgetpgrp(fd) == getpgrp();
+
+	if (fd >= 0)
+		close(fd);
+	return is;
+}
+
 /*
- * The command was stopped from the terminal: the shell that started us waits
- * for us to stop.  Without job control the kernel drops these signals, and we
- * go on.  A SIGCONT that is pending came later than the stop.
+ * The command was stopped.  If that came from the terminal, the shell that started us
+ * waits for us to stop as well.  SIGSTOP is sent by somebody who may continue the command
+ * alone, and then we must not sleep: we would not notice its end.  But in the foreground
+ * the terminal would be of no use until we stop.
  */
 static void stop_as_well(int sig)
 {
-	sigset_t pending;
-
-	if (sig != SIGTSTP && sig != SIGTTIN && sig != SIGTTOU)
-		return;
-	if (sigpending(&pending) == 0 && !sigismember(&pending, SIGCONT))
-		raise(sig);
+	if (sig == SIGTSTP || sig == SIGTTIN || sig == SIGTTOU)
+		signals_stop(sig);
+	else if (is_in_foreground())
+		signals_stop(SIGTSTP);
 }
 
 static int has_ended(const struct command *command, int *ret_status)

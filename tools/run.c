@@ -30,7 +30,7 @@ static const char help[] =
 	"      --help                   print this and exit\n"
 	"      --version                print the version and exit\n"
 	"\n"
-	"SIGTERM, SIGINT, SIGHUP, SIGQUIT and SIGALRM are passed on to COMMAND.\n"
+	"While COMMAND runs every signal is passed on to it, but SIGKILL and SIGSTOP.\n"
 	"\n"
 	"Exit status: COMMAND's; 128+N when signal N killed it; 126 when it could not be\n"
 	"executed, 127 when it was not found; 125 when lockfile-pid itself failed.\n";
@@ -164,30 +164,23 @@ static int set_up(struct run *run, const char *path)
 	return r < 0 ? RUN_FAILED : 0;
 }
 
-static enum report report_kind(const struct run *run)
-{
-	if (run->verbose)
-		return REPORT_AT_ONCE;
-	return isatty(STDERR_FILENO) ? REPORT_LATER : REPORT_NOTHING;
-}
-
 /* -n and -w in scripts and cron jobs fail silently; the exit status says it. */
 static void report_conflict(const struct run *run)
 {
 	char holder[HOLDER_TEXT_SIZE];
 
-	if (report_kind(run) == REPORT_NOTHING)
+	if (report_kind(run->verbose) == REPORT_NOTHING)
 		return;
 	fprintf(stderr, "lockfile-pid: %s: held by %s\n", lockfile_pid_path(run->lock),
 	        holder_text(lockfile_pid_holder(run->lock), holder));
 }
 
-/* We go as we were told to; what we have or wait for is given back before. */
-static void die_of_signal(struct run *run)
+/* We end as we were told to, and release before what we have. */
+static void die_of_signal(struct run *run, int sig)
 {
 	lockfile_pid_free(run->lock);
 	run->lock = NULL;
-	signals_die(signals_caught());
+	signals_die(sig);
 }
 
 /* After this signals are held. */
@@ -195,14 +188,14 @@ static int take_lock(struct run *run)
 {
 	long long start = now_ms();
 	long long ms;
+	int sig = 0;
 	int r;
 
-	signals_catch(&run->signals);
-	r = wait_for_lock(run->lock, run->timeout_ms, report_kind(run));
-	ms = now_ms() - start;
 	signals_hold(&run->signals);
-	if (signals_caught())
-		die_of_signal(run);
+	r = wait_for_lock(run->lock, run->timeout_ms, run->verbose, &run->signals, &sig);
+	ms = now_ms() - start;
+	if (sig)
+		die_of_signal(run, sig);
 	if (r == 0 && run->verbose)
 		fprintf(stderr, "locked %s after %lld.%03lld s\n", lockfile_pid_path(run->lock),
 		        ms / 1000, ms % 1000);
@@ -219,6 +212,7 @@ static int become_command(const struct run *run)
 		complain(lockfile_pid_path(run->lock), fd < 0 ? fd : -errno);
 		return RUN_FAILED;
 	}
+	signals_drop_own();
 	signals_release(&run->signals);
 	return command_become(run->command);
 }

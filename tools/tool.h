@@ -43,18 +43,22 @@ int parse_mode(const char *text, unsigned int *ret_mode);
 #define HOLDER_TEXT_SIZE 64
 const char *holder_text(pid_t pid, char buffer[HOLDER_TEXT_SIZE]);
 
-/* signals.c: the signals that ask to end */
-enum { SIGNALS_ENDING = 5 };
+/* signals.c: the signals that run is sent */
 struct signals {
 	sigset_t mask; /* as we were started with */
-	struct sigaction ending[SIGNALS_ENDING];
 	struct sigaction child;
 };
-void signals_catch(struct signals *signals);
-int signals_caught(void);
 void signals_hold(struct signals *signals);
 void signals_release(const struct signals *signals);
+void signals_catch(void);
+void signals_uncatch(void);
+void signals_sleep(const struct signals *signals, int fd, int timeout_ms);
+void signals_admit(const struct signals *signals);
+void signals_shut_out(void);
+int signals_caught(void);
 int signals_next(siginfo_t *ret_info, long long timeout_ms);
+void signals_drop_own(void);
+void signals_stop(int sig);
 void signals_die(int sig) __attribute__((__noreturn__));
 
 /* wait.c: until the lock is ours */
@@ -64,7 +68,9 @@ enum report {
 	REPORT_LATER, /* a wait of less than a second is none to speak of */
 	REPORT_AT_ONCE
 };
-int wait_for_lock(struct lockfile_pid *lock, long long timeout_ms, enum report report);
+enum report report_kind(int verbose);
+int wait_for_lock(struct lockfile_pid *lock, long long timeout_ms, int verbose,
+                  const struct signals *signals, int *ret_signal);
 
 /* command.c: the command that runs under the lock; both return its exit status */
 #define COMMAND_LOOK_MS  1000 /* how often a lock that must not be lost is looked at */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The wait for the lock: in line, as an event loop would, so that we keep our
- * place while we look who holds the lock now, and tell.
+ * The wait for the lock: in the wait queue, as an event loop would, so that we keep
+ * our place while we look who holds the lock now, and tell.
  *
  * We sleep on the library's descriptor by epoll_wait(2), not poll(2).  For each
  * release that wakes one, the first in line; of those that poll it wakes all, and
@@ -14,7 +14,7 @@
 #include <limits.h>
 #include <lockfile-pid.h>
 #include <stdio.h>
-#include <sys/epoll.h>
+#include <unistd.h>
 
 #define LOOK_MS  1000
 #define FIRST_MS 1000
@@ -78,40 +78,65 @@ static int until(const struct wait *wait, long long time)
 	return left < 0 ? 0 : left > INT_MAX ? INT_MAX : (int)left;
 }
 
-/* Signals are let in only while we sleep: one that came just before would not wake us. */
-static void sleep_in_line(const struct wait *wait)
+/* Unasked, a message is for somebody who looks on. */
+enum report report_kind(int verbose)
 {
-	struct epoll_event event;
-	sigset_t all, before;
-
-	sigfillset(&all);
-	sigprocmask(SIG_SETMASK, &all, &before);
-	if (!signals_caught())
-		epoll_pwait(lockfile_pid_wait_fd(wait->lock), &event, 1,
-		            until(wait, sooner(wait->look, wait->end)), &before);
-	sigprocmask(SIG_SETMASK, &before, NULL);
+	if (verbose)
+		return REPORT_AT_ONCE;
+	return isatty(STDERR_FILENO) ? REPORT_LATER : REPORT_NOTHING;
 }
 
-/* Returns what the library does; BUSY means that the time is over, or a signal was caught. */
-int wait_for_lock(struct lockfile_pid *lock, long long timeout_ms, enum report report)
+/* The one that is to end us, after a message if one is due, which may block. */
+static int next_signal(struct wait *wait, const struct signals *signals)
+{
+	signals_admit(signals);
+	if (is_due(wait, wait->look))
+		say(wait);
+	signals_shut_out();
+	return signals_caught();
+}
+
+/* Until the library gives another result than BUSY, or the time is over, or a signal came. */
+static int wait_in_queue(struct wait *wait, const struct signals *signals, int *ret_signal)
+{
+	int r = LOCKFILE_PID_ERR_BUSY;
+
+	while (r == LOCKFILE_PID_ERR_BUSY) {
+		*ret_signal = next_signal(wait, signals);
+		if (*ret_signal || is_due(wait, wait->end)) {
+			r = lockfile_pid_wait_cancel(wait->lock);
+			return r < 0 ? r : LOCKFILE_PID_ERR_BUSY;
+		}
+		signals_sleep(signals, lockfile_pid_wait_fd(wait->lock),
+		              until(wait, sooner(wait->look, wait->end)));
+		r = lockfile_pid_wait_continue(wait->lock);
+	}
+	wait->look = FOR_EVER;
+	*ret_signal = next_signal(wait, signals);
+	return r;
+}
+
+/*
+ * Signals are held, before and after.  Returns what the library does; BUSY means that the
+ * time is over.  A signal that is to end us (*ret_signal) counts more than the result.
+ */
+int wait_for_lock(struct lockfile_pid *lock, long long timeout_ms, int verbose,
+                  const struct signals *signals, int *ret_signal)
 {
 	struct wait wait = { .lock = lock, .start = now_ms(), .end = timeout_ms };
+	enum report report;
 	int r;
 
 	if (timeout_ms == 0)
 		return lockfile_pid_trylock(lock);
+	r = lockfile_pid_wait_begin(lock);
+	if (r != LOCKFILE_PID_ERR_BUSY)
+		return r;
+	report = report_kind(verbose);
 	wait.due = report == REPORT_LATER ? FIRST_MS : 0;
 	wait.look = report == REPORT_NOTHING ? FOR_EVER : wait.due;
-	r = lockfile_pid_wait_begin(lock);
-	while (r == LOCKFILE_PID_ERR_BUSY) {
-		if (is_due(&wait, wait.look))
-			say(&wait);
-		if (signals_caught() || is_due(&wait, wait.end)) {
-			r = lockfile_pid_wait_cancel(lock);
-			return r < 0 ? r : LOCKFILE_PID_ERR_BUSY;
-		}
-		sleep_in_line(&wait);
-		r = lockfile_pid_wait_continue(lock);
-	}
+	signals_catch();
+	r = wait_in_queue(&wait, signals, ret_signal);
+	signals_uncatch();
 	return r;
 }
