@@ -621,8 +621,9 @@ pid_t lockfile_pid_holder(const struct lockfile_pid *lock);
  * goes through that pidfd.  So it never reaches another process that was given the PID of
  * the holder.  The PID in a file of another program is signalled if its process lives.
  *
- * Whoever can write a lock file can choose who is signalled.  So the group of the file and
- * others must not have permission to write it, and its owner must be root, our user, or a
+ * Whoever can write a lock file, or link another to the path, can choose who is signalled.
+ * So the group of the file and others must not have permission to write it, it must have one
+ * name only, and its owner must be root, our user, or a
  * user who may send signals to that process (its real or saved user; never the overflow
  * user, 65534).
  *

@@ -16,7 +16,9 @@
  * could choose a process for a caller with more rights than its own, above all for root.
  * A file is trusted only if neither its group nor others may write it (the permissions of
  * the group cover access control lists), and if its owner is root, the user of the caller,
- * or a user who may signal that process without our help.
+ * or a user who may signal that process without our help.  It has one name: a stranger
+ * could link the PID file of another daemon to PATH, unless the kernel keeps him from that
+ * (proc_sys_fs(5), protected_hardlinks).
  */
 #include <config.h>
 
@@ -78,7 +80,7 @@ static int check_trust(const struct judged *judged)
 
 	if (r < 0)
 		return r;
-	if (st.st_mode & (S_IWGRP | S_IWOTH))
+	if (st.st_nlink > 1 || st.st_mode & (S_IWGRP | S_IWOTH))
 		return -EPERM;
 	return st.st_uid == 0 || st.st_uid == sys_geteuid() ||
 	                       owner_is_of_user(judged->pid, st.st_uid) ?

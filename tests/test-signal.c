@@ -255,6 +255,19 @@ TEST_EACH(a_file_that_others_may_write_is_not_trusted, writable)
 	end_held_by(&holder);
 }
 
+/* A stranger could have linked the file of another daemon there. */
+TEST(a_file_of_two_names_is_not_trusted)
+{
+	struct holder holder = holder_start("other.pid");
+
+	skip_without_pidfds();
+	ck_assert_int_eq(holder_do(&holder, "trylock"), 0);
+	ck_assert_int_eq(link("other.pid", PATH), 0);
+	ck_assert_int_eq(send_to_holder(SIGKILL), -EPERM);
+	ck_assert_int_eq(unlink(PATH), 0);
+	end_held_by(&holder);
+}
+
 /* A process with these users. */
 static pid_t idle_child_of(uid_t real, uid_t effective, uid_t saved)
 {
