@@ -42,6 +42,7 @@ static int send_to_holder(int number)
 
 static void begin(void)
 {
+	skip_without_pidfds();
 	first = holder_start(PATH);
 	second = holder_start(PATH);
 	ck_assert_int_eq(holder_do(&first, "trylock"), 0);
@@ -193,6 +194,7 @@ TEST_EACH(a_number_that_is_no_process_any_more_is_dead, gone)
 /* A lock file that a child may adopt is held whatever became of the process. */
 static int hold_with_record(const struct record *record)
 {
+	skip_without_pidfds();
 	forge_file(PATH, record);
 	return forge_lock(PATH);
 }
@@ -410,6 +412,7 @@ TEST(a_third_party_file_on_a_network_file_system_names_nobody_here)
 {
 	pid_t pid = idle_child();
 
+	skip_without_pidfds();
 	forge_foreign(PATH, pid);
 	steer_reset();
 	ck_assert_int_eq(send_to_holder(0), 0);
@@ -427,6 +430,7 @@ TEST(the_process_of_a_locked_third_party_file_must_live)
 	struct record zombie = forge_zombie_record();
 	int fd;
 
+	skip_without_pidfds();
 	forge_foreign(PATH, zombie.owner.pid);
 	fd = forge_lock(PATH);
 	steer_reset();
