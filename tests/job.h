@@ -9,6 +9,7 @@
 #ifndef JOB_H
 #define JOB_H
 
+#include <stdbool.h>
 #include <sys/types.h>
 
 #define LOCK "lock.pid"
@@ -28,6 +29,8 @@ struct stream {
 struct job {
 	void (*before_exec)(void); /* in the new process; may be NULL */
 	pid_t pid;
+	int signal;  /* that killed it, after job_end(); 0: it exited */
+	bool dumped; /* and it left a core */
 	int in;
 	struct stream out;
 	struct stream err;
@@ -75,6 +78,8 @@ void open_terminal(void);
 /* For before_exec.  The second makes the tool the leader of the terminal's session. */
 void standard_error_is_the_terminal(void);
 void everything_is_the_terminal(void);
+/* The tool is process 1 of a PID namespace; needs root. */
+void be_process_1(void);
 /* The tool is the foreground job of a shell, which says "stopped" and continues it then. */
 void job_of_a_shell(void);
 

@@ -11,6 +11,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static const struct {
@@ -35,6 +37,117 @@ TEST_EACH(exit_status_is_the_commands_without_fork, endings)
 	ck_assert_int_eq(RUN("run", "-F", LOCK, "sh", "-c", endings[_i].script),
 	                 endings[_i].status);
 	ck_assert_int_eq(RUN("run", LOCK, "true"), 0);
+}
+
+/* Does it end a process that does nothing about it? */
+static bool kills(int sig)
+{
+	static const int others[] = {
+		SIGCHLD, SIGCONT, SIGURG, SIGWINCH, SIGSTOP, SIGTSTP, SIGTTIN, SIGTTOU,
+	};
+	size_t i;
+
+	for (i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+		if (others[i] == sig)
+			return false;
+	return true;
+}
+
+TEST(the_tool_dies_by_each_signal_that_killed_its_command_and_releases_the_lock)
+{
+	struct job job = { .before_exec = NULL };
+	char script[32];
+	int sig;
+
+	for (sig = 1; sig < NSIG; sig++) {
+		if (!kills(sig))
+			continue;
+		snprintf(script, sizeof(script), "kill -%d $$", sig);
+		ck_assert_int_eq(RUN_IN(&job, "run", LOCK, "sh", "-c", script), 128 + sig);
+		ck_assert_int_eq(job.signal, sig);
+		ck_assert_str_eq(job.err.text, "");
+		ck_assert(!exists(LOCK));
+	}
+}
+
+TEST(a_status_above_128_stays_a_status)
+{
+	struct job job = { .before_exec = NULL };
+
+	ck_assert_int_eq(RUN_IN(&job, "run", LOCK, "sh", "-c", "exit 143"), 143);
+	ck_assert_int_eq(job.signal, 0);
+}
+
+static void allow_cores(void)
+{
+	struct rlimit limit;
+
+	getrlimit(RLIMIT_CORE, &limit);
+	limit.rlim_cur = limit.rlim_max;
+	setrlimit(RLIMIT_CORE, &limit);
+}
+
+/* A core file, or a program that the system gives cores to. */
+static bool dumps_core(void)
+{
+	pid_t pid = checked_fork();
+	int status;
+
+	if (pid == 0) {
+		allow_cores();
+		signal(SIGABRT, SIG_DFL);
+		kill(getpid(), SIGABRT);
+		_exit(1);
+	}
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	return WIFSIGNALED(status) && WCOREDUMP(status);
+}
+
+static void remove_cores(void)
+{
+	ck_assert_int_eq(system("rm -f core core.*"), 0);
+}
+
+TEST(the_command_dumps_core_and_the_tool_does_not_once_more)
+{
+	struct job job = { .before_exec = allow_cores };
+
+	if (!dumps_core())
+		SKIP("no core is dumped here");
+	remove_cores();
+	ck_assert_int_eq(RUN_IN(&job, "run", LOCK, "sh", "-c", "kill -ABRT $$"), 128 + SIGABRT);
+	ck_assert_int_eq(job.signal, SIGABRT);
+	ck_assert(!job.dumped);
+	remove_cores();
+}
+
+static void ignore_hang_ups(void)
+{
+	signal(SIGHUP, SIG_IGN);
+}
+
+TEST(the_tool_dies_by_a_signal_that_it_was_told_to_ignore_if_the_command_did)
+{
+	struct job job = { .before_exec = ignore_hang_ups };
+
+	/* a shell cannot undo it */
+	if (system("command -v perl >/dev/null") != 0)
+		SKIP("perl is missing");
+	ck_assert_int_eq(RUN_IN(&job, "run", LOCK, "perl", "-e",
+	                        "$SIG{HUP} = 'DEFAULT'; kill 'HUP', $$; sleep 60"),
+	                 128 + SIGHUP);
+	ck_assert_int_eq(job.signal, SIGHUP);
+}
+
+TEST(process_1_of_a_namespace_exits_as_a_shell_would)
+{
+	struct job job = { .before_exec = be_process_1 };
+
+	SKIP_UNLESS_ROOT();
+	ck_assert_int_eq(RUN_IN(&job, "run", LOCK, "sh", "-c", "kill -TERM $$"), 128 + SIGTERM);
+	ck_assert_int_eq(job.signal, 0);
+	ck_assert(!exists(LOCK));
+	ck_assert_int_eq(RUN_IN(&job, "run", LOCK, "sh", "-c", "exit 3"), 3);
 }
 
 static void ignore_children(void)

@@ -81,7 +81,7 @@ static const int ending[] = {
 	SIGUSR2, SIGPIPE, SIGABRT, SIGXFSZ, SIGPWR,  SIGPROF,
 };
 
-TEST(a_command_that_a_signal_ends_gives_its_status)
+TEST(a_command_that_dies_by_a_signal_to_the_tool_ends_both)
 {
 	struct job job = { .before_exec = NULL };
 
@@ -89,6 +89,7 @@ TEST(a_command_that_a_signal_ends_gives_its_status)
 	stream_await(&job.out, "ready\n");
 	ck_assert_int_eq(kill(job.pid, SIGTERM), 0);
 	ck_assert_int_eq(job_end(&job), 128 + SIGTERM);
+	ck_assert_int_eq(job.signal, SIGTERM);
 }
 
 TEST_EACH(a_signal_that_ends_processes_ends_the_wait_and_leaves_nothing, ending)

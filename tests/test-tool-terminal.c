@@ -10,6 +10,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/wait.h>
@@ -196,4 +197,24 @@ TEST(a_hang_up_reaches_the_command_of_a_session_leader)
 	stream_await(&master, "ready");
 	close(master.fd);
 	ck_assert_int_eq(job_end(&job), 7);
+}
+
+/* bash(1) goes on after a program that exits, with 130 as well as with 0. */
+TEST(ctrl_c_ends_the_loop_of_a_shell_that_runs_the_tool)
+{
+	struct job job = { .before_exec = everything_is_the_terminal };
+
+	if (system("command -v bash >/dev/null") != 0)
+		SKIP("bash is missing");
+	open_terminal();
+	START(&job, "run", "outer.pid", "bash", "-c",
+	      "for i in 1 2; do \"$TOOL\" run " LOCK " sh -c 'echo ready; exec sleep 60'; done;"
+	      "echo after");
+	stream_await(&master, "ready");
+	ck_assert_int_eq(write(master.fd, "\003", 1), 1);
+	ck_assert_int_eq(job_end(&job), 128 + SIGINT);
+	ck_assert_int_eq(job.signal, SIGINT);
+	stream_drain(&master);
+	ck_assert_ptr_null(strstr(master.text, "after"));
+	ck_assert(!exists(LOCK));
 }

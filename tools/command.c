@@ -107,7 +107,7 @@ static void stop_as_well(int sig)
 		signals_stop(SIGTSTP);
 }
 
-static int has_ended(const struct command *command, int *ret_status)
+static int has_ended(const struct command *command, struct end *ret_end)
 {
 	int status;
 	pid_t pid = waitpid(command->pid, &status, WNOHANG | WUNTRACED);
@@ -118,12 +118,8 @@ static int has_ended(const struct command *command, int *ret_status)
 		stop_as_well(WSTOPSIG(status));
 		return 0;
 	}
-	if (pid < 0)
-		*ret_status = RUN_FAILED;
-	else if (WIFSIGNALED(status))
-		*ret_status = RUN_SIGNALLED + WTERMSIG(status);
-	else
-		*ret_status = WEXITSTATUS(status);
+	ret_end->signal = pid > 0 && WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+	ret_end->status = pid > 0 ? WEXITSTATUS(status) : RUN_FAILED;
 	return 1;
 }
 
@@ -158,16 +154,15 @@ static long long until(long long due)
 	return due > now ? due - now : 0;
 }
 
-static int supervise(struct command *command)
+static void supervise(struct command *command, struct end *ret_end)
 {
 	siginfo_t info;
-	int status;
 	int sig;
 
 	for (;;) {
 		sig = signals_next(&info, until(command->due));
-		if (sig == SIGCHLD && has_ended(command, &status))
-			return status;
+		if (sig == SIGCHLD && has_ended(command, ret_end))
+			return;
 		if (sig != 0 && sig != SIGCHLD)
 			pass_on(command, &info);
 		watch(command);
@@ -195,20 +190,19 @@ static int has_terminal(void)
  * long on some file systems: we would sleep on, and the shell never see us stop.
  */
 int command_run(char **argv, const struct signals *signals, const struct lockfile_pid *watched,
-                int *ret_lost)
+                struct end *ret_end)
 {
 	struct command command = { .watched = watched, .due = watched ? 0 : FOR_EVER };
 	pid_t parent = getpid();
-	int status;
 
 	command.pid = has_terminal() ? fork() : vfork();
 	if (command.pid < 0) {
 		complain("fork", -errno);
-		return RUN_FAILED;
+		return -1;
 	}
 	if (command.pid == 0)
 		be_child(argv, signals, watched != NULL, parent);
-	status = supervise(&command);
-	*ret_lost = command.lost;
-	return status;
+	supervise(&command, ret_end);
+	ret_end->lost = command.lost;
+	return 0;
 }

@@ -32,8 +32,9 @@ static const char help[] =
 	"\n"
 	"While COMMAND runs every signal is passed on to it, but SIGKILL and SIGSTOP.\n"
 	"\n"
-	"Exit status: COMMAND's; 128+N when signal N killed it; 126 when it could not be\n"
-	"executed, 127 when it was not found; 125 when lockfile-pid itself failed.\n";
+	"Exit status: COMMAND's; 126 when it could not be executed, 127 when it was not\n"
+	"found; 125 when lockfile-pid itself failed.  When a signal kills COMMAND, this\n"
+	"process dies by the same signal; for a shell that is 128+N.\n";
 
 enum { OPTION_HELP = 256, OPTION_VERSION, OPTION_CLUSTER_LOCKS };
 
@@ -226,10 +227,26 @@ static void give_back(const struct run *run, int loss_is_known)
 		complain(lockfile_pid_path(run->lock), r);
 }
 
+/*
+ * We end as the command ended: a shell leaves its loop when Ctrl-C has killed what it ran,
+ * but not because of status 130, and systemd counts SIGTERM, but not 143, as a clean end.
+ */
+static int end_as_command(struct run *run)
+{
+	struct end end = { .lost = 0 };
+	const struct lockfile_pid *watched = run->kill ? run->lock : NULL;
+	int r = command_run(run->command, &run->signals, watched, &end);
+
+	give_back(run, end.lost);
+	if (r < 0)
+		return RUN_FAILED;
+	if (end.signal)
+		die_of_signal(run, end.signal);
+	return end.status;
+}
+
 static int run_locked(struct run *run)
 {
-	int lost = 0;
-	int status;
 	int r = take_lock(run);
 
 	if (r == LOCKFILE_PID_ERR_BUSY) {
@@ -240,11 +257,7 @@ static int run_locked(struct run *run)
 		complain(lockfile_pid_path(run->lock), r);
 		return RUN_FAILED;
 	}
-	if (run->no_fork)
-		return become_command(run);
-	status = command_run(run->command, &run->signals, run->kill ? run->lock : NULL, &lost);
-	give_back(run, lost);
-	return status;
+	return run->no_fork ? become_command(run) : end_as_command(run);
 }
 
 int run_main(int argc, char **argv)

@@ -230,11 +230,14 @@ void signals_stop(int sig)
 }
 
 /*
- * Our parent is to see what ended us.  Process 1 of a PID namespace survives its own
+ * Our parent is to see what ended us, but no core file of ours beside that of the command:
+ * a process that is not "dumpable" writes none, not even for a program that receives cores,
+ * which a limit of 0 does not prevent.  Process 1 of a PID namespace survives its own
  * signals, and exits as a shell would.
  */
 void signals_die(int sig)
 {
+	prctl(PR_SET_DUMPABLE, 0);
 	signal(sig, SIG_DFL);
 	undergo(sig);
 	_exit(RUN_SIGNALLED + sig);

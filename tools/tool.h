@@ -72,11 +72,16 @@ enum report report_kind(int verbose);
 int wait_for_lock(struct lockfile_pid *lock, long long timeout_ms, int verbose,
                   const struct signals *signals, int *ret_signal);
 
-/* command.c: the command that runs under the lock; both return its exit status */
+/* command.c: the command that runs under the lock */
 #define COMMAND_LOOK_MS  1000 /* how often a lock that must not be lost is looked at */
 #define COMMAND_GRACE_MS 5000 /* from SIGTERM to SIGKILL when it is */
+struct end {
+	int signal; /* that killed the command; 0: it exited */
+	int status; /* with which it exited */
+	int lost;   /* the lock was lost, and the command was ended for that */
+};
 int command_become(char **argv);
 int command_run(char **argv, const struct signals *signals, const struct lockfile_pid *watched,
-                int *ret_lost);
+                struct end *ret_end);
 
 #endif /* TOOL_H */
