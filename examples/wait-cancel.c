@@ -32,7 +32,7 @@ struct job {
 	struct lockfile_pid *lock; /* the worker's alone */
 	struct timespec deadline;  /* on the monotonic clock */
 	int cancel;                /* an eventfd: readable when the worker is to end */
-	int result;
+	int result;                /* the worker's */
 	pthread_t main;
 };
 
@@ -96,23 +96,24 @@ static void *work(void *argument)
 	return NULL;
 }
 
-static void run(struct job *job)
+static int run(struct job *job)
 {
 	pthread_t worker;
 	sigset_t end;
-	int signal;
+	int signal, error;
 
 	sigemptyset(&end);
 	sigaddset(&end, SIGINT);
 	sigaddset(&end, SIGTERM);
 	pthread_sigmask(SIG_BLOCK, &end, NULL);
-	job->result = -pthread_create(&worker, NULL, work, job);
-	if (job->result < 0)
-		return;
+	error = pthread_create(&worker, NULL, work, job);
+	if (error != 0)
+		return -error;
 	sigwait(&end, &signal);
 	/* this ends the wait, or the work */
 	eventfd_write(job->cancel, 1);
 	pthread_join(worker, NULL);
+	return job->result;
 }
 
 int main(int argc, char **argv)
@@ -128,10 +129,8 @@ int main(int argc, char **argv)
 	clock_gettime(CLOCK_MONOTONIC, &job.deadline);
 	job.deadline.tv_sec += atoi(argv[2]);
 	r = lockfile_pid_new(&job.lock, argv[1]);
-	if (r == 0) {
-		run(&job);
-		r = job.result;
-	}
+	if (r == 0)
+		r = run(&job);
 	if (r < 0)
 		fprintf(stderr, "%s: %s\n", argv[1], lockfile_pid_strerror(r));
 	lockfile_pid_free(job.lock);

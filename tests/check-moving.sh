@@ -29,16 +29,26 @@ snippet()
 		inside' "$page"
 }
 
-# options NAME: what the other library of a piece of code needs; fails if it is missing
+# options NAME WHAT: what the other library of a piece of code needs, as pkg-config has it
 options()
 {
 	case $1 in
-	pidfile-before) "${PKG_CONFIG:?}" --exists libbsd && "$PKG_CONFIG" "--$2" libbsd ;;
-	libdaemon-before) "$PKG_CONFIG" --exists libdaemon && "$PKG_CONFIG" "--$2" libdaemon ;;
-	liblockfile-before)
-		echo '#include <lockfile.h>' | ${CC:?} -E - >/dev/null 2>&1 || return
-		[ "$2" = cflags ] || echo -llockfile ;;
+	pidfile-before) "${PKG_CONFIG:?}" "--$2" libbsd ;;
+	libdaemon-before) "$PKG_CONFIG" "--$2" libdaemon ;;
+	liblockfile-before) [ "$2" = cflags ] || echo -llockfile ;;
 	esac
+}
+
+# can_build NAME: this compiler finds the other library
+# shellcheck disable=SC2046,SC2086 # flags are lists of words
+can_build()
+{
+	{
+		snippet "$1" | grep '^#include'
+		echo 'int main(void) { return 0; }'
+	} >"$tmp/probe.c"
+	${CC:?} ${CFLAGS?} -std=gnu99 $(options "$1" cflags) "$tmp/probe.c" -o "$tmp/probe" ${LDFLAGS?} \
+		$(options "$1" libs) >"$tmp/no" 2>&1
 }
 
 # build NAME: the program of a piece of code, as a user would compile it
@@ -231,7 +241,7 @@ try_pair()
 	expect "$1: what comes after compiles" build "$1-after"
 	try "$1: it runs once, and its file is removed" runs_once "$1-after" removed
 	try "$1: it starts after a kill" starts_after_a_kill "$1-after"
-	if ! options "$1-before" cflags >/dev/null; then
+	if ! can_build "$1-before"; then
 		skip "$1: what was before" 'its library is missing'
 		return
 	fi
