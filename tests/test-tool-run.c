@@ -273,57 +273,6 @@ TEST(the_mode_is_0644_unless_asked_for)
 	ck_assert_str_eq(job.out.text, "644\n");
 }
 
-/* run -F */
-
-TEST(no_fork_makes_the_command_the_holder)
-{
-	struct job job = { .before_exec = NULL };
-	char pid[32];
-
-	START(&job, "run", "-F", LOCK, "sh", "-c", "echo $$; cat");
-	snprintf(pid, sizeof(pid), "%d\n", (int)job.pid);
-	stream_await(&job.out, pid);
-	ck_assert_str_eq(read_file(LOCK), pid);
-	ck_assert_int_eq(RUN("run", "-n", LOCK, "true"), 1);
-	ck_assert_int_eq(job_end(&job), 0);
-	assert_content(LOCK, "%d\n", (int)job.pid);
-	ck_assert_int_eq(RUN("check", LOCK), 1);
-	ck_assert_int_eq(RUN("run", "-n", LOCK, "true"), 0);
-}
-
-TEST(no_fork_names_the_command_to_who_waits)
-{
-	struct job holder = { .before_exec = NULL };
-	struct job waiter = { .before_exec = NULL };
-
-	START(&holder, "run", "--no-fork", LOCK, "cat");
-	job_say(&holder, "ready\n");
-	stream_await(&holder.out, "ready\n");
-	START(&waiter, "run", "-v", LOCK, "true");
-	stream_await(&waiter.err, waiting_for(holder.pid, "cat"));
-	ck_assert_int_eq(job_end(&holder), 0);
-	ck_assert_int_eq(job_end(&waiter), 0);
-}
-
-TEST(no_fork_of_a_command_that_cannot_be_executed_leaves_nothing)
-{
-	ck_assert_int_eq(RUN("run", "-F", LOCK, "no-such-command"), 127);
-	ck_assert_int_eq(RUN("run", "-F", LOCK, "/dev/null"), 126);
-}
-
-TEST(no_fork_lets_go_at_the_commands_end_although_its_children_live)
-{
-	struct job job = { .before_exec = NULL };
-	pid_t child;
-
-	ck_assert_int_eq(
-		RUN_IN(&job, "run", "-F", LOCK, "sh", "-c", "sleep 60 <&- >&- 2>&- & echo $!"), 0);
-	child = (pid_t)strtol(job.out.text, NULL, 10);
-	ck_assert_int_eq(kill(child, 0), 0);
-	ck_assert_int_eq(RUN("run", "-n", LOCK, "true"), 0);
-	ck_assert_int_eq(kill(child, SIGKILL), 0);
-}
-
 /* Descriptors */
 
 #define LIST_DESCRIPTORS \

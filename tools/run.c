@@ -36,6 +36,9 @@ static const char help[] =
 	"found; 125 when lockfile-pid itself failed.  When a signal kills COMMAND, this\n"
 	"process dies by the same signal; for a shell that is 128+N.\n";
 
+/* The first number of a descriptor that a shell script has to write with two digits. */
+#define DESCRIPTOR_MIN 10
+
 enum { OPTION_HELP = 256, OPTION_VERSION, OPTION_CLUSTER_LOCKS };
 
 static const struct option long_options[] = {
@@ -203,14 +206,31 @@ static int take_lock(struct run *run)
 	return r;
 }
 
+/*
+ * A copy that stays open in the command, with a number that shells and scripts do not use:
+ * "exec 3>file" would close the lock.  The limit for descriptors can be too low for that,
+ * and then the library's own has to stay open.
+ */
+static int keep_descriptor(int fd)
+{
+	int flags;
+
+	if (fcntl(fd, F_DUPFD, DESCRIPTOR_MIN) >= 0)
+		return 0;
+	flags = fcntl(fd, F_GETFD);
+	if (flags < 0 || fcntl(fd, F_SETFD, flags & ~FD_CLOEXEC) < 0)
+		return -errno;
+	return 0;
+}
+
 /* The lock goes where its descriptor goes.  Returns only when that failed. */
 static int become_command(const struct run *run)
 {
 	int fd = lockfile_pid_fileno(run->lock);
-	int flags = fd < 0 ? -1 : fcntl(fd, F_GETFD);
+	int r = fd < 0 ? fd : keep_descriptor(fd);
 
-	if (flags < 0 || fcntl(fd, F_SETFD, flags & ~FD_CLOEXEC) < 0) {
-		complain(lockfile_pid_path(run->lock), fd < 0 ? fd : -errno);
+	if (r < 0) {
+		complain(lockfile_pid_path(run->lock), r);
 		return RUN_FAILED;
 	}
 	signals_drop_own();
