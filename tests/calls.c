@@ -54,6 +54,9 @@ static const struct {
 	{ SYS_readlinkat, "readlink" },
 	{ SYS_mknodat, "mknod" },
 	{ SYS_faccessat, "access" },
+#ifdef SYS_faccessat2
+	{ SYS_faccessat2, "access" },
+#endif
 	{ SYS_getcwd, "getcwd" },
 	{ SYS_epoll_create1, "epoll_create" },
 	{ SYS_epoll_ctl, "epoll_ctl" },
