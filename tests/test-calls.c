@@ -272,7 +272,7 @@ static const struct {
 	{ { "check", LOCK },
 	  false,
 	  3,
-	  TOOL_BEGINS " open openat2 close stat ioctl write exit",
+	  TOOL_BEGINS " open openat2 close stat ioctl sigaction write exit",
 	  "" },
 	{ { "check", "-q", LOCK }, false, 3, TOOL_BEGINS " open openat2 close exit", "" },
 	{ { "check", "-q", LOCK },

@@ -92,6 +92,27 @@ TEST(check_cannot_tell_where_it_cannot_look)
 	ck_assert_int_eq(unlink(LOCK), 0);
 }
 
+/* Root can read each file, unless it has no capabilities. */
+static void lose_capabilities(void)
+{
+	prctl(PR_CAPBSET_DROP, 1 /* CAP_DAC_OVERRIDE */);
+	prctl(PR_CAPBSET_DROP, 2 /* CAP_DAC_READ_SEARCH */);
+}
+
+TEST(check_cannot_tell_who_holds_a_file_that_may_not_be_read)
+{
+	struct job job = { .before_exec = lose_capabilities };
+
+	write_pid(LOCK, getpid());
+	ck_assert_int_eq(chmod(LOCK, 0), 0);
+	ck_assert_int_eq(RUN_IN(&job, "check", LOCK), 4);
+	ck_assert_str_eq(job.err.text, "lockfile-pid: " LOCK ": Permission denied\n");
+	ck_assert_str_eq(job.out.text, "");
+	ck_assert_int_eq(RUN_IN(&job, "check", "-q", LOCK), 4);
+	ck_assert_str_eq(job.err.text, "lockfile-pid: " LOCK ": Permission denied\n");
+	ck_assert_int_eq(unlink(LOCK), 0);
+}
+
 TEST(quiet_check_prints_nothing)
 {
 	static const char *const rows[] = { "hello\n", "1\n" };

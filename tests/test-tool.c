@@ -7,6 +7,7 @@
 
 #include <fcntl.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 TEST(errors_in_locking_are_125_and_name_path_and_reason)
@@ -107,6 +108,38 @@ TEST(help_and_version_go_to_standard_output)
 static void standard_output_is_a_full_disk(void)
 {
 	dup2(open("/dev/full", O_WRONLY), STDOUT_FILENO);
+}
+
+static void files_may_not_grow(void)
+{
+	const struct rlimit limit = { .rlim_cur = 0, .rlim_max = 0 };
+
+	setrlimit(RLIMIT_FSIZE, &limit);
+}
+
+static void standard_output_may_not_grow(void)
+{
+	dup2(open("output", O_WRONLY | O_CREAT | O_CLOEXEC, 0600), STDOUT_FILENO);
+	files_may_not_grow();
+}
+
+/* ulimit -f 0: a program that does nothing about it dies by SIGXFSZ. */
+TEST(where_files_may_not_grow_the_tool_says_so)
+{
+	struct job job = { .before_exec = files_may_not_grow };
+
+	ck_assert_int_eq(RUN_IN(&job, "run", LOCK, "true"), 125);
+	ck_assert_int_eq(job.signal, 0);
+	ck_assert_str_eq(job.err.text, "lockfile-pid: " LOCK ": File too large\n");
+	ck_assert_int_eq(RUN_IN(&job, "run", "-F", LOCK, "true"), 125);
+	ck_assert_int_eq(RUN_IN(&job, "run", "-n", LOCK, "true"), 125);
+	ck_assert_int_eq(RUN_IN(&job, "check", LOCK), 3);
+	ck_assert(!exists(LOCK));
+	job.before_exec = standard_output_may_not_grow;
+	ck_assert_int_eq(RUN_IN(&job, "check", LOCK), 4);
+	assert_says(&job.err, "File too large");
+	ck_assert_int_eq(RUN_IN(&job, "run", "--help"), 125);
+	ck_assert_int_eq(unlink("output"), 0);
 }
 
 static void standard_output_is_closed(void)

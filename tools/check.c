@@ -3,12 +3,15 @@
 
 #include "tool.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <lockfile-pid.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <time.h>
+#include <unistd.h>
 
 static const char help[] =
 	"Usage: lockfile-pid check [-q] [--cluster-locks] PATH\n"
@@ -91,6 +94,18 @@ static int print_state(const char *path, int status, pid_t pid)
 	}
 }
 
+/*
+ * The library counts a file that may not be read as held, so that a contender waits.  Who
+ * asks for the holder is told that nobody can say.
+ */
+static int check_readable(const char *path, int r, pid_t pid)
+{
+	if (r == LOCKFILE_PID_ERR_BUSY && pid == 0)
+		if (faccessat(AT_FDCWD, path, R_OK, AT_EACCESS) < 0 && errno == EACCES)
+			return -EACCES;
+	return r;
+}
+
 static int check_path(const char *path, int quiet, int cluster_locks)
 {
 	struct lockfile_pid *lock = NULL;
@@ -102,6 +117,7 @@ static int check_path(const char *path, int quiet, int cluster_locks)
 		r = lockfile_pid_set_cluster_locks(lock, cluster_locks);
 	if (r == 0)
 		r = lockfile_pid_check(lock, &pid);
+	r = check_readable(path, r, pid);
 	status = lock ? check_status(r) : CHECK_FAILED;
 	lockfile_pid_free(lock);
 	if (status == CHECK_FAILED)

@@ -44,9 +44,13 @@ int usage_error(const char *command, int status, const char *format, ...)
 	return status;
 }
 
-/* To standard output, and really there: a full disk shows only when it is flushed. */
+/*
+ * To standard output, and really there: a full disk shows only when it is flushed.  A file
+ * that may not grow (ulimit -f) is an error like that, and not our death by SIGXFSZ.
+ */
 int print_text(const char *text)
 {
+	signal(SIGXFSZ, SIG_IGN);
 	if (fputs(text, stdout) >= 0 && fflush(stdout) == 0 && !ferror(stdout))
 		return 0;
 	complain("standard output", -errno);
