@@ -26,7 +26,7 @@
 
 static void skip_where_clone_is_another(void)
 {
-	if (is_emulated())
+	if (is_emulated() || is_under_valgrind())
 		SKIP("an emulator has no such clone(2)");
 	if (THREAD_SANITIZER)
 		SKIP("a sanitizer takes such a child for its parent");

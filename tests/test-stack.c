@@ -504,9 +504,8 @@ static void skip_if_stack_is_larger(void)
 {
 	if (ADDRESS_SANITIZER || THREAD_SANITIZER)
 		SKIP("a sanitizer needs more stack");
-	/* as valgrind does */
-	if (is_emulated())
-		SKIP("an emulator may keep the paint below the stack for itself");
+	if (is_under_valgrind())
+		SKIP("valgrind lets nobody look below the stack");
 }
 
 static void try_row(const struct row *row)

@@ -11,6 +11,7 @@
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
@@ -249,6 +250,13 @@ bool is_emulated(void)
 	long number = system_call_of(getpid());
 
 	return number >= 0 && number != SYS_read;
+}
+
+bool is_under_valgrind(void)
+{
+	const char *preloaded = getenv("LD_PRELOAD");
+
+	return preloaded && strstr(preloaded, "vgpreload") != NULL;
 }
 
 void skip_without_pidfds(void)

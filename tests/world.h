@@ -66,6 +66,8 @@ void skip_if_shared(void);
 long system_call_of(pid_t pid);
 /* Does another make our calls, with numbers, descriptors and threads of its own? */
 bool is_emulated(void);
+/* It makes our calls as they are, but not every clone(2). */
+bool is_under_valgrind(void);
 
 /* Where there are none a waiter notices a death when it looks by itself. */
 void skip_without_pidfds(void);
