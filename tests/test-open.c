@@ -142,6 +142,7 @@ TEST(open_that_waits_gets_the_lock_when_it_is_released)
 		REQUIRE(lockfile_pid_open(&lock, PATH, LOCKFILE_PID_WAIT, &found) == 0);
 		REQUIRE(found == 0);
 		lockfile_pid_free(lock);
+		lockfile_pid_free(holder);
 		_exit(0);
 	}
 	while (!exists(PATH ".queue"))
