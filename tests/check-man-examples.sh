@@ -320,7 +320,7 @@ service_starts_once()
 service_is_shown()
 {
 	run start 0 && await service_is_up && run show 0 &&
-		grep -F "held by PID $daemon (sleep) since" "$tmp/out" || return
+		grep -F "held by PID $daemon (sleep 1000) since" "$tmp/out" || return
 	same_but_for '[0-9][0-9]*' "$tmp/shown"
 }
 

@@ -189,23 +189,32 @@ void start_holder(struct job *job)
 	stream_await(&job->out, "ready\n");
 }
 
-const char *waiting_for(pid_t pid, const char *name)
+const char *waiting_for(pid_t pid, const char *command)
 {
-	static char text[128];
+	static char text[512];
 
-	snprintf(text, sizeof(text), "waiting for " LOCK ": held by PID %d (%s)", (int)pid, name);
+	snprintf(text, sizeof(text), "waiting for " LOCK ": held by PID %d (%s)", (int)pid,
+	         command);
 	return text;
 }
 
-const char *name_of(pid_t pid)
+const char *command_of(pid_t pid)
 {
-	static char name[64];
+	static char line[256];
 	char path[64];
+	size_t i, length;
+	FILE *file;
 
-	snprintf(path, sizeof(path), "/proc/%d/comm", (int)pid);
-	snprintf(name, sizeof(name), "%s", read_file(path));
-	name[strcspn(name, "\n")] = '\0';
-	return name;
+	snprintf(path, sizeof(path), "/proc/%d/cmdline", (int)pid);
+	file = fopen(path, "re");
+	ck_assert_ptr_nonnull(file);
+	length = fread(line, 1, sizeof(line) - 1, file);
+	fclose(file);
+	ck_assert_uint_gt(length, 0);
+	for (i = 0; i + 1 < length; i++)
+		if (line[i] == '\0')
+			line[i] = ' ';
+	return line;
 }
 
 /* So that the next message blocks, until the stream is read. */
@@ -267,6 +276,12 @@ void everything_is_the_terminal(void)
 	dup2(fd, STDOUT_FILENO);
 	dup2(fd, STDERR_FILENO);
 	close(fd);
+}
+
+void lose_capabilities(void)
+{
+	prctl(PR_CAPBSET_DROP, 1 /* CAP_DAC_OVERRIDE */);
+	prctl(PR_CAPBSET_DROP, 2 /* CAP_DAC_READ_SEARCH */);
 }
 
 void be_process_1(void)

@@ -15,7 +15,8 @@
 #define LOCK "lock.pid"
 
 /* A command that says "ready" and runs until its standard input ends. */
-#define HOLD "sh", "-c", "echo ready; cat"
+#define HOLD          "sh", "-c", "echo ready; cat"
+#define HOLD_IN_WORDS "sh -c echo ready; cat"
 /* The same until a signal comes. */
 #define SLEEP "sh", "-c", "echo ready; exec sleep 60"
 
@@ -58,9 +59,10 @@ void assert_says(const struct stream *stream, const char *text);
 /* Runs the tool, which holds LOCK when this returns and until job_end(). */
 void start_holder(struct job *job);
 void write_pid(const char *name, pid_t pid);
-const char *name_of(pid_t pid);
-/* "waiting for PATH: held by PID 123 (name)" */
-const char *waiting_for(pid_t pid, const char *name);
+/* The command line of a process, with blanks between the words. */
+const char *command_of(pid_t pid);
+/* "waiting for PATH: held by PID 123 (command)" */
+const char *waiting_for(pid_t pid, const char *command);
 
 /* A process that lives until it is ended (kill_child()), or its parent is. */
 pid_t start_bystander(void);
@@ -78,6 +80,8 @@ void open_terminal(void);
 /* For before_exec.  The second makes the tool the leader of the terminal's session. */
 void standard_error_is_the_terminal(void);
 void everything_is_the_terminal(void);
+/* Root, too, may read only what the mode of a file allows. */
+void lose_capabilities(void);
 /* The tool is process 1 of a PID namespace; needs root. */
 void be_process_1(void);
 /* The tool is the foreground job of a shell, which says "stopped" and continues it then. */

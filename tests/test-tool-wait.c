@@ -10,7 +10,9 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <termios.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -109,11 +111,11 @@ TEST(verbose_says_who_is_waited_for_and_when_the_lock_is_had)
 {
 	struct job holder = { .before_exec = NULL };
 	struct job waiter = { .before_exec = NULL };
-	char text[128];
+	char text[512];
 
 	start_holder(&holder);
 	START(&waiter, "run", "-v", LOCK, "true");
-	snprintf(text, sizeof(text), "%s, 0 s\n", waiting_for(holder.pid, name_of(holder.pid)));
+	snprintf(text, sizeof(text), "%s, 0 s\n", waiting_for(holder.pid, HOLD_IN_WORDS));
 	stream_await(&waiter.err, text);
 	ck_assert_int_eq(job_end(&holder), 0);
 	ck_assert_int_eq(job_end(&waiter), 0);
@@ -124,12 +126,12 @@ TEST(verbose_names_the_holder_that_nonblock_met)
 {
 	struct job holder = { .before_exec = NULL };
 	struct job job = { .before_exec = NULL };
-	char text[128];
+	char text[512];
 
 	start_holder(&holder);
 	ck_assert_int_eq(RUN_IN(&job, "run", "-n", "-v", LOCK, "true"), 1);
 	snprintf(text, sizeof(text), "lockfile-pid: " LOCK ": held by PID %d (%s)\n",
-	         (int)holder.pid, name_of(holder.pid));
+	         (int)holder.pid, HOLD_IN_WORDS);
 	ck_assert_str_eq(job.err.text, text);
 	ck_assert_int_eq(job_end(&holder), 0);
 }
@@ -142,10 +144,10 @@ TEST(a_new_holder_is_named_too)
 
 	write_pid(LOCK, first);
 	START(&waiter, "run", "-v", LOCK, "true");
-	stream_await(&waiter.err, waiting_for(first, name_of(first)));
+	stream_await(&waiter.err, waiting_for(first, command_of(first)));
 	write_pid("other", second);
 	ck_assert_int_eq(rename("other", LOCK), 0);
-	stream_await(&waiter.err, waiting_for(second, name_of(second)));
+	stream_await(&waiter.err, waiting_for(second, command_of(second)));
 	stream_await(&waiter.err, ", ");
 	stream_await(&waiter.err, " s\n");
 	/* and not only when the time for a message has come again */
@@ -165,13 +167,13 @@ TEST(a_waiter_keeps_its_place_in_line_while_it_tells)
 
 	write_pid(LOCK, first);
 	START(&waiter, "run", "-v", LOCK, "true");
-	stream_await(&waiter.err, waiting_for(first, name_of(first)));
+	stream_await(&waiter.err, waiting_for(first, command_of(first)));
 	/* the line is removed when the last one leaves it; one that is open is never made again */
 	line = open(LOCK ".queue", O_PATH | O_CLOEXEC);
 	ck_assert_int_eq(fstat(line, &before), 0);
 	write_pid("other", second);
 	ck_assert_int_eq(rename("other", LOCK), 0);
-	stream_await(&waiter.err, waiting_for(second, name_of(second)));
+	stream_await(&waiter.err, waiting_for(second, command_of(second)));
 	ck_assert_int_eq(stat(LOCK ".queue", &after), 0);
 	ck_assert_uint_eq(before.st_ino, after.st_ino);
 	close(line);
@@ -221,12 +223,48 @@ TEST(a_terminal_is_told_who_is_waited_for)
 	open_terminal();
 	start_holder(&holder);
 	START(&waiter, "run", LOCK, "true");
-	stream_await(&master, waiting_for(holder.pid, name_of(holder.pid)));
+	stream_await(&master, waiting_for(holder.pid, HOLD_IN_WORDS));
 	stream_await(&master, " s");
 	ck_assert_ptr_null(strstr(master.text, ", 0 s")); /* that is not worth a line */
 	ck_assert_int_eq(job_end(&holder), 0);
 	ck_assert_int_eq(job_end(&waiter), 0);
 	stream_drain(&master);
+}
+
+/* A line that wraps is hard to read, and its rest overwrites nothing. */
+TEST(a_narrow_terminal_is_told_as_much_as_fits_in_a_line)
+{
+	const struct winsize size = { .ws_row = 24, .ws_col = 80 };
+	struct job holder = { .before_exec = NULL };
+	struct job waiter = { .before_exec = standard_error_is_the_terminal };
+	const char *line, *end;
+
+	open_terminal();
+	ck_assert_int_eq(ioctl(master.fd, TIOCSWINSZ, &size), 0);
+	START(&holder, "run", LOCK, HOLD, "a command line that is longer than the terminal");
+	stream_await(&holder.out, "ready\n");
+	START(&waiter, "run", "-v", LOCK, "true");
+	stream_await(&master, "waiting for " LOCK ": held by PID ");
+	stream_await(&master, "(" HOLD_IN_WORDS);
+	stream_await(&master, "...), 0 s\r\n");
+	line = strstr(master.text, "waiting for");
+	end = strstr(line, "\r\n");
+	ck_assert_int_le(end - line, 80);
+	ck_assert_int_eq(job_end(&holder), 0);
+	ck_assert_int_eq(job_end(&waiter), 0);
+	stream_drain(&master);
+}
+
+TEST(who_waits_for_a_file_that_may_not_be_read_says_so)
+{
+	struct job waiter = { .before_exec = lose_capabilities };
+
+	write_pid(LOCK, getpid());
+	ck_assert_int_eq(chmod(LOCK, 0), 0);
+	START(&waiter, "run", "-v", LOCK, "true");
+	stream_await(&waiter.err, "held by an unknown process: the file may not be read, 0 s\n");
+	ck_assert_int_eq(unlink(LOCK), 0);
+	ck_assert_int_eq(job_end(&waiter), 0);
 }
 
 static const char *const seconds[] = {

@@ -9,6 +9,7 @@
 #include <lockfile-pid.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -77,11 +78,14 @@ static int print_state(const char *path, int status, pid_t pid)
 {
 	char who[HOLDER_TEXT_SIZE];
 	char since[64];
+	size_t used;
 
 	switch (status) {
 	case CHECK_HELD:
 		since_text(path, since, sizeof(since));
-		return print_line(path, "held by ", holder_text(pid, who), since);
+		used = strlen(path) + strlen(": held by ") + strlen(since);
+		holder_text(path, pid, STDOUT_FILENO, used, who);
+		return print_line(path, "held by ", who, since);
 	case CHECK_DEAD:
 		if (pid <= 0)
 			return print_line(path, "left behind by a process that is dead", "", "");

@@ -41,6 +41,7 @@ static const char help[] =
 
 enum { OPTION_HELP = 256, OPTION_VERSION, OPTION_CLUSTER_LOCKS };
 
+static const char letters[] = "+nw:E:Fkm:sv";
 static const struct option long_options[] = {
 	{ "nonblock", no_argument, NULL, 'n' },
 	{ "wait", required_argument, NULL, 'w' },
@@ -168,15 +169,35 @@ static int set_up(struct run *run, const char *path)
 	return r < 0 ? RUN_FAILED : 0;
 }
 
+/* Of another process, whose options are over for us as well: getopt(3) starts again. */
+char **run_find_command(int argc, char **argv)
+{
+	int option;
+
+	optind = 0;
+	opterr = 0;
+	do
+		option = getopt_long(argc, argv, letters, long_options, NULL);
+	while (option != -1 && option != '?');
+	if (option == '?' || argc - optind < 2)
+		return NULL;
+	argv += optind + 1;
+	if (strcmp(argv[0], "--") == 0)
+		argv++;
+	return argv[0] ? argv : NULL;
+}
+
 /* -n and -w in scripts and cron jobs fail silently; the exit status says it. */
 static void report_conflict(const struct run *run)
 {
+	const char *path = lockfile_pid_path(run->lock);
+	size_t used = strlen("lockfile-pid: : held by ") + strlen(path);
 	char holder[HOLDER_TEXT_SIZE];
 
 	if (report_kind(run->verbose) == REPORT_NOTHING)
 		return;
-	fprintf(stderr, "lockfile-pid: %s: held by %s\n", lockfile_pid_path(run->lock),
-	        holder_text(lockfile_pid_holder(run->lock), holder));
+	fprintf(stderr, "lockfile-pid: %s: held by %s\n", path,
+	        holder_text(path, lockfile_pid_holder(run->lock), STDERR_FILENO, used, holder));
 }
 
 /* We end as we were told to, and release before what we have. */
@@ -286,7 +307,7 @@ int run_main(int argc, char **argv)
 	const char *path = NULL;
 	int option, status;
 
-	while ((option = getopt_long(argc, argv, "+nw:E:Fkm:sv", long_options, NULL)) != -1) {
+	while ((option = getopt_long(argc, argv, letters, long_options, NULL)) != -1) {
 		if (option == OPTION_HELP)
 			return print_text(help) < 0 ? RUN_FAILED : 0;
 		if (option == OPTION_VERSION)

@@ -40,8 +40,12 @@ int parse_exit_code(const char *text, int *ret_code);
 int parse_mode(const char *text, unsigned int *ret_mode);
 
 /* holder.c: the holder in words */
-#define HOLDER_TEXT_SIZE 64
-const char *holder_text(pid_t pid, char buffer[HOLDER_TEXT_SIZE]);
+#define HOLDER_TEXT_SIZE 256
+const char *holder_text(const char *path, pid_t pid, int fd, size_t used,
+                        char buffer[HOLDER_TEXT_SIZE]);
+
+/* run.c: in a command line of it, from the word "run": the command; NULL: there is none */
+char **run_find_command(int argc, char **argv);
 
 /* signals.c: the signals that run is sent */
 struct signals {

@@ -14,6 +14,7 @@
 #include <limits.h>
 #include <lockfile-pid.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 #define LOOK_MS  1000
@@ -50,6 +51,8 @@ static int is_due(const struct wait *wait, long long time)
 
 static void say(struct wait *wait)
 {
+	const char *path = lockfile_pid_path(wait->lock);
+	size_t used = strlen("waiting for : held by , 1234567 s") + strlen(path);
 	char holder[HOLDER_TEXT_SIZE];
 	long long ms = elapsed(wait);
 	pid_t pid;
@@ -62,8 +65,8 @@ static void say(struct wait *wait)
 		return; /* nobody to name: we shall have it in a moment */
 	if (!due && !(wait->said && pid != wait->holder))
 		return;
-	fprintf(stderr, "waiting for %s: held by %s, %lld s\n", lockfile_pid_path(wait->lock),
-	        holder_text(pid, holder), ms / 1000);
+	fprintf(stderr, "waiting for %s: held by %s, %lld s\n", path,
+	        holder_text(path, pid, STDERR_FILENO, used, holder), ms / 1000);
 	wait->said = 1;
 	wait->holder = pid;
 }
