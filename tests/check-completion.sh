@@ -66,9 +66,9 @@ if [ ! -x "${TOOL:?}" ]; then
 	finish
 	exit
 fi
-expect 'the commands' gives 'check run --help --version' ''
+expect 'the commands' gives 'check run signal --help --version' ''
 expect 'a command that is begun' gives check ch
-for command in run check; do
+for command in run check signal; do
 	expect "$command: its options" gives_options "$command"
 	expect "$command: a path" gives 'one.pid run.d' "$command" ''
 	expect "$command: a path that is begun" gives one.pid "$command" o
@@ -93,5 +93,9 @@ expect 'run: a command after an argument that "=" joins' \
 expect 'run: the words of the command' gives command-from-3 run one.pid one-command o
 expect 'check: no second path' nothing check one.pid o
 expect 'check: an option after the path' gives --quiet check one.pid --q
+expect 'signal: a signal' gives 'USR1 USR2' signal -s US
+expect 'signal: a signal that "=" joins' gives 'USR1 USR2' signal --signal = US
+expect 'signal: a path after an argument' gives one.pid signal -s TERM -w 2 o
+expect 'signal: no second path' nothing signal one.pid o
 expect 'nothing of an unknown command' nothing walk o
 finish

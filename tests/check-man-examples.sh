@@ -379,7 +379,7 @@ try 'it runs once' script_runs_itself_once
 expect 'the start of a daemon is there' script start lockfile-pid.1 start-stop-daemon
 expect 'the question who holds the lock is there' script show lockfile-pid.1 'check /run'
 expect 'so is the answer' script shown lockfile-pid.1 'held by PID'
-expect 'the end of a daemon is there' script stop lockfile-pid.1 'run -w 30'
+expect 'the end of a daemon is there' script stop lockfile-pid.1 'signal -w 30'
 if command -v start-stop-daemon >/dev/null; then
 	try 'it starts once' service_starts_once
 	try 'the answer is that of the tool' service_is_shown

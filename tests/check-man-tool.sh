@@ -15,7 +15,7 @@ options()
 {
 	awk -v command="$1" -v heading="$1" '
 	/^   [^ ]/ { heading = $1 }
-	/^ *(-., )?--[a-z]/ && (heading == command || heading == "Either") {
+	/^ *(-., )?--[a-z]/ && (heading == command || heading == "All") {
 		option = $1 ~ /^--/ ? $1 : $1 " " $2
 		sub(/,/, "", option)
 		sub(/=.*/, "=", option)
@@ -28,17 +28,19 @@ page_options()
 	render lockfile-pid.1 | section DESCRIPTION >"$tmp/text"
 	options run <"$tmp/text"
 	options check <"$tmp/text"
+	options signal <"$tmp/text"
 }
 
 help_options()
 {
 	"${TOOL:?}" run --help | options run
 	"$TOOL" check --help | options check
+	"$TOOL" signal --help | options signal
 }
 
 source_options()
 {
-	for command in run check; do
+	for command in run check signal; do
 		sed -n "s/.*{ \"\([a-z-]*\)\", no_argument, NULL, '\(.\)' },/-\2 --\1/p
 			s/.*{ \"\([a-z-]*\)\", required_argument, NULL, '\(.\)' },/-\2 --\1=/p
 			s/.*{ \"\([a-z-]*\)\", no_argument, NULL, OPTION_.*/--\1/p" \
@@ -75,7 +77,7 @@ shows_all_options()
 shows_the_usage_of_commands()
 {
 	"$TOOL" --help >"$tmp/help"
-	for command in run check; do
+	for command in run check signal; do
 		usage=$("$TOOL" "$command" --help | sed -n 's/^Usage: //p')
 		grep -F " $usage" "$tmp/help" || return
 	done
@@ -86,14 +88,14 @@ lists_all_exit_statuses()
 	render lockfile-pid.1 | section 'EXIT STATUS' | awk '
 	$1 == "lockfile-pid" { command = $2 }
 	/^     [0-9]/ { print command, $1 + 0 }' | sort >"$tmp/page"
-	grep -o '\(RUN\|CHECK\)_[A-Z_]* = [0-9]*' "$top_srcdir/tools/tool.h" |
-		sed 's/^RUN_.*=/run/; s/^CHECK_.*=/check/' | sort >"$tmp/source"
+	grep -o '\(RUN\|CHECK\|SIGNAL\)_[A-Z_]* = [0-9]*' "$top_srcdir/tools/tool.h" |
+		sed 's/^RUN_.*=/run/; s/^CHECK_.*=/check/; s/^SIGNAL_.*=/signal/' | sort >"$tmp/source"
 	same "$tmp/source" "$tmp/page"
 }
 
 needs mandoc
 expect 'DESCRIPTION: all options, as --help and the source have them' describes_all_options
 expect 'SYNOPSIS: all options' shows_all_options
-expect '--help: the usage of both commands' shows_the_usage_of_commands
+expect '--help: the usage of all commands' shows_the_usage_of_commands
 expect 'EXIT STATUS: all that the source names' lists_all_exit_statuses
 finish

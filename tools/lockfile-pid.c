@@ -12,14 +12,16 @@
 static const char help[] =
 	"Usage: lockfile-pid run [OPTION]... PATH [--] COMMAND [ARG]...\n"
 	"       lockfile-pid check [-q] [--cluster-locks] PATH\n"
+	"       lockfile-pid signal [-s SIGNAL] [-w SECONDS] [--cluster-locks] PATH\n"
 	"       lockfile-pid --help | --version\n"
 	"A lock is a file that exists exactly while somebody holds it, and that holds the\n"
 	"holder's PID.\n"
 	"\n"
 	"  run      hold the lock PATH while COMMAND runs\n"
 	"  check    say who holds the lock PATH\n"
+	"  signal   send a signal to the holder\n"
 	"\n"
-	"'lockfile-pid run --help' and 'lockfile-pid check --help' tell more.\n";
+	"'lockfile-pid COMMAND --help' tells more of each.\n";
 
 /*
  * Started with standard descriptors closed, we would get the lock file under
@@ -39,26 +41,45 @@ static int fill_standard_descriptors(void)
 	return 0;
 }
 
+static const struct {
+	const char *name;
+	int (*main)(int argc, char **argv);
+	int failed; /* the exit status */
+} commands[] = {
+	{ "run", run_main, RUN_FAILED },
+	{ "check", check_main, CHECK_FAILED },
+	{ "signal", signal_main, SIGNAL_FAILED },
+};
+
+#define COMMANDS (sizeof(commands) / sizeof(commands[0]))
+
+static size_t find_command(const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < COMMANDS && strcmp(commands[i].name, name) != 0; i++)
+		;
+	return i;
+}
+
 int main(int argc, char **argv)
 {
 	static char name[] = "lockfile-pid"; /* how getopt(3) begins its messages */
-	const char *command = argc > 1 ? argv[1] : "";
+	const char *word = argc > 1 ? argv[1] : "";
+	size_t i = find_command(word);
 
 	if (fill_standard_descriptors() < 0) {
 		complain("/dev/null", -errno);
-		return strcmp(command, "check") == 0 ? CHECK_FAILED : RUN_FAILED;
+		return i < COMMANDS ? commands[i].failed : RUN_FAILED;
 	}
-	if (strcmp(command, "--help") == 0)
+	if (strcmp(word, "--help") == 0)
 		return print_text(help) < 0 ? RUN_FAILED : 0;
-	if (strcmp(command, "--version") == 0)
+	if (strcmp(word, "--version") == 0)
 		return print_version() < 0 ? RUN_FAILED : 0;
-	if (argc > 1)
-		argv[1] = name;
-	if (strcmp(command, "run") == 0)
-		return run_main(argc - 1, argv + 1);
-	if (strcmp(command, "check") == 0)
-		return check_main(argc - 1, argv + 1);
 	if (argc < 2)
-		return usage_error("", RUN_FAILED, "a command is missing: run or check");
-	return usage_error("", RUN_FAILED, "unknown command: '%s'", command);
+		return usage_error("", RUN_FAILED, "a command is missing: run, check or signal");
+	if (i == COMMANDS)
+		return usage_error("", RUN_FAILED, "unknown command: '%s'", word);
+	argv[1] = name;
+	return commands[i].main(argc - 1, argv + 1);
 }

@@ -5,6 +5,9 @@
 #include "tool.h"
 
 #include <errno.h>
+#include <signal.h>
+#include <string.h>
+#include <strings.h>
 
 /* More than anybody waits (3 million years), and far from overflow when added to a time. */
 #define MANY_SECONDS 100000000000000LL
@@ -76,4 +79,53 @@ int parse_mode(const char *text, unsigned int *ret_mode)
 	if (r == 0)
 		*ret_mode = (unsigned int)mode;
 	return r;
+}
+
+/* sigabbrev_np(3) is too new, and not everywhere. */
+static const struct {
+	const char *name;
+	int number;
+} names[] = {
+	{ "HUP", SIGHUP },       { "INT", SIGINT },   { "QUIT", SIGQUIT },   { "ILL", SIGILL },
+	{ "TRAP", SIGTRAP },     { "ABRT", SIGABRT }, { "BUS", SIGBUS },     { "FPE", SIGFPE },
+	{ "KILL", SIGKILL },     { "USR1", SIGUSR1 }, { "SEGV", SIGSEGV },   { "USR2", SIGUSR2 },
+	{ "PIPE", SIGPIPE },     { "ALRM", SIGALRM }, { "TERM", SIGTERM },   { "CHLD", SIGCHLD },
+	{ "CONT", SIGCONT },     { "STOP", SIGSTOP }, { "TSTP", SIGTSTP },   { "TTIN", SIGTTIN },
+	{ "TTOU", SIGTTOU },     { "URG", SIGURG },   { "XCPU", SIGXCPU },   { "XFSZ", SIGXFSZ },
+	{ "VTALRM", SIGVTALRM }, { "PROF", SIGPROF }, { "WINCH", SIGWINCH }, { "IO", SIGIO },
+	{ "POLL", SIGPOLL },     { "PWR", SIGPWR },   { "SYS", SIGSYS },
+};
+
+/* What follows RTMIN: nothing or "+2"; or RTMAX: nothing or "-2". */
+static int parse_distance(const char *text, char sign, int from, int *ret_signal)
+{
+	int distance = 0;
+
+	if (*text && *text != sign)
+		return -EINVAL;
+	if (*text && parse_digits(text + 1, 10, SIGRTMAX - SIGRTMIN, &distance) < 0)
+		return -EINVAL;
+	*ret_signal = sign == '+' ? from + distance : from - distance;
+	return 0;
+}
+
+/* A number, or a name as kill(1) has them, with or without "SIG". */
+int parse_signal(const char *text, int *ret_signal)
+{
+	size_t i;
+
+	if (is_digit(*text))
+		return parse_digits(text, 10, NSIG - 1, ret_signal);
+	if (strncasecmp(text, "SIG", 3) == 0)
+		text += 3;
+	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (strcasecmp(text, names[i].name) == 0) {
+			*ret_signal = names[i].number;
+			return 0;
+		}
+	if (strncasecmp(text, "RTMIN", 5) == 0)
+		return parse_distance(text + 5, '+', SIGRTMIN, ret_signal);
+	if (strncasecmp(text, "RTMAX", 5) == 0)
+		return parse_distance(text + 5, '-', SIGRTMAX, ret_signal);
+	return -EINVAL;
 }

@@ -21,9 +21,13 @@ enum {
 /* Exit statuses of `check`: those of "status" in the LSB's init scripts. */
 enum { CHECK_HELD = 0, CHECK_DEAD = 1, CHECK_INVALID = 2, CHECK_FREE = 3, CHECK_FAILED = 4 };
 
+/* Exit statuses of `signal`: 1 and 3 say more of the lock than a failure does. */
+enum { SIGNAL_SENT = 0, SIGNAL_NOBODY = 1, SIGNAL_STILL_HELD = 3, SIGNAL_FAILED = 4 };
+
 /* The commands; they return the exit status.  argv[0] is the tool's name, for getopt(3). */
 int run_main(int argc, char **argv);
 int check_main(int argc, char **argv);
+int signal_main(int argc, char **argv);
 
 /* tool.c: messages and time */
 extern const char no_option_s[];
@@ -38,6 +42,7 @@ long long now_ms(void);
 int parse_seconds(const char *text, long long *ret_ms);
 int parse_exit_code(const char *text, int *ret_code);
 int parse_mode(const char *text, unsigned int *ret_mode);
+int parse_signal(const char *text, int *ret_signal);
 
 /* holder.c: the holder in words */
 #define HOLDER_TEXT_SIZE 256
