@@ -194,7 +194,7 @@ is_in_background()
 runs_once()
 {
 	start_and_know || return
-	"$TOOL" check "$lock" | grep -F "held by PID $daemon ($(cat "/proc/$daemon/comm"))" || return
+	"$TOOL" check "$lock" | grep -F "held by PID $daemon ($program $lock)" || return
 	start_daemon
 	[ $? -eq 1 ] && grep -x "$lock: already running as process $daemon" "$tmp/err" &&
 		grep -x "$daemon" "$lock" && end_daemon
