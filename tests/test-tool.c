@@ -32,6 +32,7 @@ static const char *const misuses[][8] = {
 	{ "run", "-n", "-w", "1", LOCK, "true" },
 	{ "run", "-n", "-w", "0", LOCK, "true" },
 	{ "run", "-k", "-F", LOCK, "true" },
+	{ "run", "--descendants", "-F", LOCK, "true" },
 	{ "run", "-w" },
 	{ "run", "-w", "", LOCK, "true" },
 	{ "run", "-w", ".", LOCK, "true" },

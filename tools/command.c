@@ -14,6 +14,9 @@
 
 struct command {
 	pid_t pid;
+	pid_t watcher;   /* -1: none */
+	int descendants; /* the lock is for them, too */
+	int has_ended;   /* the command itself, whose PID may be another's by now */
 	const struct lockfile_pid *watched; /* NULL: nobody cares */
 	int lost;
 	long long due; /* when to look at it, or to use SIGKILL; FOR_EVER: never */
@@ -51,9 +54,9 @@ be_child(char **argv, const struct signals *signals, int die_with_parent, pid_t 
  * "immediately".  The hang-up of the terminal, though, is sent to the leader of the
  * session alone.
  */
-static int has_it_already(const struct command *command, const siginfo_t *info)
+static int has_it_already(pid_t pid, const siginfo_t *info)
 {
-	if (info->si_code != SI_KERNEL || getpgid(command->pid) != getpgrp())
+	if (info->si_code != SI_KERNEL || getpgid(pid) != getpgrp())
 		return 0;
 	switch (info->si_signo) {
 	case SIGHUP:
@@ -71,15 +74,33 @@ static int has_it_already(const struct command *command, const siginfo_t *info)
 	}
 }
 
-/* With the value that sigqueue(3) gave it; whether there was one, the command can tell. */
-static void pass_on(const struct command *command, const siginfo_t *info)
+/* With the value that sigqueue(3) gave it; whether there was one, the receiver can tell. */
+static void pass_on(pid_t pid, const void *argument)
 {
-	if (has_it_already(command, info))
+	const siginfo_t *info = argument;
+
+	if (has_it_already(pid, info))
 		return;
 	if (info->si_code == SI_QUEUE)
-		sigqueue(command->pid, info->si_signo, info->si_value);
+		sigqueue(pid, info->si_signo, info->si_value);
 	else
-		kill(command->pid, info->si_signo);
+		kill(pid, info->si_signo);
+}
+
+/* When the command has ended, to what it has left that is our child by now. */
+static void pass_on_to_all(const struct command *command, const siginfo_t *info)
+{
+	if (command->has_ended)
+		for_each_child(pass_on, info);
+	else
+		pass_on(command->pid, info);
+}
+
+static void send(const struct command *command, int sig)
+{
+	const siginfo_t info = { .si_signo = sig, .si_code = SI_USER };
+
+	pass_on_to_all(command, &info);
 }
 
 /* Would a key of the terminal reach us? */
@@ -107,20 +128,38 @@ static void stop_as_well(int sig)
 		signals_stop(SIGTSTP);
 }
 
-static int has_ended(const struct command *command, struct end *ret_end)
+static void note_end(struct command *command, int status, struct end *ret_end)
+{
+	command->has_ended = 1;
+	ret_end->signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+	ret_end->status = WEXITSTATUS(status);
+	/* it is our child until it was waited for, so that its PID is no other's */
+	if (command->watcher > 0)
+		kill(command->watcher, SIGKILL);
+}
+
+/*
+ * Waits for each child that has news: for the command, and for orphans, which are ours if
+ * we are process 1 or a subreaper.  Returns whether there is nothing more to wait for.
+ */
+static int has_ended(struct command *command, struct end *ret_end)
 {
 	int status;
-	pid_t pid = waitpid(command->pid, &status, WNOHANG | WUNTRACED);
+	pid_t pid;
 
-	if (pid == 0)
-		return 0;
-	if (pid > 0 && WIFSTOPPED(status)) {
-		stop_as_well(WSTOPSIG(status));
-		return 0;
+	while ((pid = waitpid(-1, &status, WNOHANG | WUNTRACED)) > 0) {
+		if (pid != command->pid || command->has_ended)
+			continue;
+		if (WIFSTOPPED(status))
+			stop_as_well(WSTOPSIG(status));
+		else
+			note_end(command, status, ret_end);
+		if (command->has_ended && !command->descendants)
+			return 1;
 	}
-	ret_end->signal = pid > 0 && WIFSIGNALED(status) ? WTERMSIG(status) : 0;
-	ret_end->status = pid > 0 ? WEXITSTATUS(status) : RUN_FAILED;
-	return 1;
+	if (pid < 0 && !command->has_ended)
+		ret_end->status = RUN_FAILED;
+	return pid < 0;
 }
 
 /* A lock of which we just cannot tell, for want of a descriptor say, is not lost. */
@@ -131,13 +170,14 @@ static void watch(struct command *command)
 	if (command->due < 0 || now < command->due)
 		return;
 	if (command->lost) {
-		kill(command->pid, SIGKILL);
-		command->due = FOR_EVER;
+		send(command, SIGKILL);
+		/* descendants can leave orphans, which are our children then */
+		command->due = command->has_ended ? now + COMMAND_LOOK_MS : FOR_EVER;
 	} else if (lockfile_pid_verify(command->watched) == LOCKFILE_PID_ERR_ROGUE_DELETION) {
 		fprintf(stderr, "lockfile-pid: %s: the lock is lost, ending the command\n",
 		        lockfile_pid_path(command->watched));
-		kill(command->pid, SIGTERM);
-		kill(command->pid, SIGCONT); /* a stopped one would not notice */
+		send(command, SIGTERM);
+		send(command, SIGCONT); /* a stopped one would not notice */
 		command->lost = 1;
 		command->due = now + COMMAND_GRACE_MS;
 	} else {
@@ -164,7 +204,7 @@ static void supervise(struct command *command, struct end *ret_end)
 		if (sig == SIGCHLD && has_ended(command, ret_end))
 			return;
 		if (sig != 0 && sig != SIGCHLD)
-			pass_on(command, &info);
+			pass_on_to_all(command, &info);
 		watch(command);
 	}
 }
@@ -190,11 +230,17 @@ static int has_terminal(void)
  * long on some file systems: we would sleep on, and the shell never see us stop.
  */
 int command_run(char **argv, const struct signals *signals, const struct lockfile_pid *watched,
-                struct end *ret_end)
+                int descendants, struct end *ret_end)
 {
-	struct command command = { .watched = watched, .due = watched ? 0 : FOR_EVER };
+	struct command command = { .watched = watched, .due = FOR_EVER, .watcher = -1 };
 	pid_t parent = getpid();
 
+	command.descendants = descendants;
+	/* orphans of the command become our children, and not those of process 1 */
+	if (descendants && prctl(PR_SET_CHILD_SUBREAPER, 1) < 0) {
+		complain("subreaper", -errno);
+		return -1;
+	}
 	command.pid = has_terminal() ? fork() : vfork();
 	if (command.pid < 0) {
 		complain("fork", -errno);
@@ -202,6 +248,10 @@ int command_run(char **argv, const struct signals *signals, const struct lockfil
 	}
 	if (command.pid == 0)
 		be_child(argv, signals, watched != NULL, parent);
+	if (watched) {
+		command.due = 0;
+		command.watcher = start_watcher(command.pid);
+	}
 	supervise(&command, ret_end);
 	ret_end->lost = command.lost;
 	return 0;

@@ -20,9 +20,13 @@ static const char help[] =
 	"  -E, --conflict-exit-code=N   exit status when -n or -w did not get the lock (1)\n"
 	"  -F, --no-fork                let COMMAND itself be the holder: its PID stands in\n"
 	"                               PATH, which is left behind for the next to take over\n"
-	"  -k, --kill                   end COMMAND when this process dies or the lock is\n"
-	"                               lost: SIGTERM, and if lost SIGKILL 5 seconds later\n"
+	"  -k, --kill                   end COMMAND when this process is killed or the lock\n"
+	"                               is lost: SIGTERM, and SIGKILL 5 seconds later\n"
+	"      --descendants            hold the lock until all that COMMAND has started has\n"
+	"                               ended, too\n"
 	"  -m, --mode=MODE              permissions of PATH, octal, less the umask (0644)\n"
+	"      --for-ancestor           wait without limit even if the holder is an ancestor\n"
+	"                               of this process, which may be waiting for it\n"
 	"      --cluster-locks          PATH is on a network file system whose kernel locks\n"
 	"                               are those of all hosts: what a dead host left behind\n"
 	"                               is taken over\n"
@@ -39,7 +43,13 @@ static const char help[] =
 /* The first number of a descriptor that a shell script has to write with two digits. */
 #define DESCRIPTOR_MIN 10
 
-enum { OPTION_HELP = 256, OPTION_VERSION, OPTION_CLUSTER_LOCKS };
+enum {
+	OPTION_HELP = 256,
+	OPTION_VERSION,
+	OPTION_CLUSTER_LOCKS,
+	OPTION_DESCENDANTS,
+	OPTION_FOR_ANCESTOR
+};
 
 static const char letters[] = "+nw:E:Fkm:sv";
 static const struct option long_options[] = {
@@ -49,6 +59,8 @@ static const struct option long_options[] = {
 	{ "no-fork", no_argument, NULL, 'F' },
 	{ "kill", no_argument, NULL, 'k' },
 	{ "mode", required_argument, NULL, 'm' },
+	{ "descendants", no_argument, NULL, OPTION_DESCENDANTS },
+	{ "for-ancestor", no_argument, NULL, OPTION_FOR_ANCESTOR },
 	{ "cluster-locks", no_argument, NULL, OPTION_CLUSTER_LOCKS },
 	{ "verbose", no_argument, NULL, 'v' },
 	{ "help", no_argument, NULL, OPTION_HELP },
@@ -59,14 +71,14 @@ static const struct option long_options[] = {
 struct run {
 	int nonblock;
 	int timed;
-	long long timeout_ms;
+	struct patience patience;
+	int descendants;
 	int conflict_code;
 	int no_fork;
 	int kill;
 	int has_mode;
 	unsigned int mode;
 	int cluster_locks;
-	int verbose;
 	char **command;
 	struct lockfile_pid *lock;
 	struct signals signals;
@@ -92,7 +104,7 @@ static int take_argument(struct run *run, int option, const char *value)
 	case 'w':
 		what = "number of seconds";
 		run->timed = 1;
-		r = parse_seconds(value, &run->timeout_ms);
+		r = parse_seconds(value, &run->patience.timeout_ms);
 		break;
 	case 'E':
 		what = "exit status";
@@ -121,10 +133,16 @@ static int take_option(struct run *run, int option)
 	case OPTION_CLUSTER_LOCKS:
 		run->cluster_locks = 1;
 		return 0;
+	case OPTION_DESCENDANTS:
+		run->descendants = 1;
+		return 0;
+	case OPTION_FOR_ANCESTOR:
+		run->patience.for_ancestors = 1;
+		return 0;
 	case 's':
 		return bad_usage(no_option_s);
 	case 'v':
-		run->verbose = 1;
+		run->patience.verbose = 1;
 		return 0;
 	case 'w':
 	case 'E':
@@ -149,8 +167,10 @@ static int take_operands(struct run *run, char **argv, const char **ret_path)
 		return bad_usage("-n and -w exclude each other");
 	if (run->no_fork && run->kill)
 		return bad_usage("-k and -F exclude each other: nobody is left to watch the lock");
+	if (run->no_fork && run->descendants)
+		return bad_usage("--descendants and -F exclude each other: nobody is left to wait");
 	if (run->nonblock)
-		run->timeout_ms = 0;
+		run->patience.timeout_ms = 0;
 	*ret_path = argv[0];
 	return 0;
 }
@@ -187,17 +207,15 @@ char **run_find_command(int argc, char **argv)
 	return argv[0] ? argv : NULL;
 }
 
-/* -n and -w in scripts and cron jobs fail silently; the exit status says it. */
-static void report_conflict(const struct run *run)
+static void report_holder(const struct run *run, const char *rest)
 {
 	const char *path = lockfile_pid_path(run->lock);
-	size_t used = strlen("lockfile-pid: : held by ") + strlen(path);
+	size_t used = strlen("lockfile-pid: : held by ") + strlen(path) + strlen(rest);
 	char holder[HOLDER_TEXT_SIZE];
 
-	if (report_kind(run->verbose) == REPORT_NOTHING)
-		return;
-	fprintf(stderr, "lockfile-pid: %s: held by %s\n", path,
-	        holder_text(path, lockfile_pid_holder(run->lock), STDERR_FILENO, used, holder));
+	fprintf(stderr, "lockfile-pid: %s: held by %s%s\n", path,
+	        holder_text(path, lockfile_pid_holder(run->lock), STDERR_FILENO, used, holder),
+	        rest);
 }
 
 /* We end as we were told to, and release before what we have. */
@@ -217,11 +235,11 @@ static int take_lock(struct run *run)
 	int r;
 
 	signals_hold(&run->signals);
-	r = wait_for_lock(run->lock, run->timeout_ms, run->verbose, &run->signals, &sig);
+	r = wait_for_lock(run->lock, &run->patience, &run->signals, &sig);
 	ms = now_ms() - start;
 	if (sig)
 		die_of_signal(run, sig);
-	if (r == 0 && run->verbose)
+	if (r == 0 && run->patience.verbose)
 		fprintf(stderr, "locked %s after %lld.%03lld s\n", lockfile_pid_path(run->lock),
 		        ms / 1000, ms % 1000);
 	return r;
@@ -276,7 +294,7 @@ static int end_as_command(struct run *run)
 {
 	struct end end = { .lost = 0 };
 	const struct lockfile_pid *watched = run->kill ? run->lock : NULL;
-	int r = command_run(run->command, &run->signals, watched, &end);
+	int r = command_run(run->command, &run->signals, watched, run->descendants, &end);
 
 	give_back(run, end.lost);
 	if (r < 0)
@@ -291,8 +309,14 @@ static int run_locked(struct run *run)
 	int r = take_lock(run);
 
 	if (r == LOCKFILE_PID_ERR_BUSY) {
-		report_conflict(run);
+		/* in scripts and cron jobs the exit status says it */
+		if (report_kind(run->patience.verbose) != REPORT_NOTHING)
+			report_holder(run, "");
 		return run->conflict_code;
+	}
+	if (r == -EDEADLK) {
+		report_holder(run, ", an ancestor: would wait for itself");
+		return RUN_FAILED;
 	}
 	if (r < 0) {
 		complain(lockfile_pid_path(run->lock), r);
@@ -303,7 +327,7 @@ static int run_locked(struct run *run)
 
 int run_main(int argc, char **argv)
 {
-	struct run run = { .timeout_ms = FOR_EVER, .conflict_code = RUN_CONFLICT };
+	struct run run = { .patience = { .timeout_ms = FOR_EVER }, .conflict_code = RUN_CONFLICT };
 	const char *path = NULL;
 	int option, status;
 

@@ -78,8 +78,20 @@ enum report {
 	REPORT_AT_ONCE
 };
 enum report report_kind(int verbose);
-int wait_for_lock(struct lockfile_pid *lock, long long timeout_ms, int verbose,
+struct patience {
+	long long timeout_ms;
+	int verbose;
+	int for_ancestors; /* even without a limit */
+};
+int wait_for_lock(struct lockfile_pid *lock, const struct patience *patience,
                   const struct signals *signals, int *ret_signal);
+
+/* family.c: processes above and below us */
+int is_ancestor(pid_t pid);
+void for_each_child(void (*f)(pid_t child, const void *argument), const void *argument);
+
+/* watcher.c: who ends the command if somebody kills us */
+pid_t start_watcher(pid_t command_pid);
 
 /* command.c: the command that runs under the lock */
 #define COMMAND_LOOK_MS  1000 /* how often a lock that must not be lost is looked at */
@@ -91,6 +103,6 @@ struct end {
 };
 int command_become(char **argv);
 int command_run(char **argv, const struct signals *signals, const struct lockfile_pid *watched,
-                struct end *ret_end);
+                int descendants, struct end *ret_end);
 
 #endif /* TOOL_H */

@@ -11,6 +11,7 @@
 
 #include "tool.h"
 
+#include <errno.h>
 #include <limits.h>
 #include <lockfile-pid.h>
 #include <stdio.h>
@@ -65,8 +66,9 @@ static void say(struct wait *wait)
 		return; /* nobody to name: we shall have it in a moment */
 	if (!due && !(wait->said && pid != wait->holder))
 		return;
-	fprintf(stderr, "waiting for %s: held by %s, %lld s\n", path,
-	        holder_text(path, pid, STDERR_FILENO, used, holder), ms / 1000);
+	fprintf(stderr, "waiting for %s: held by %s%s, %lld s\n", path,
+	        holder_text(path, pid, STDERR_FILENO, used, holder),
+	        is_ancestor(pid) ? ", an ancestor" : "", ms / 1000);
 	wait->said = 1;
 	wait->holder = pid;
 }
@@ -122,20 +124,26 @@ static int wait_in_queue(struct wait *wait, const struct signals *signals, int *
 /*
  * Signals are held, before and after.  Returns what the library does; BUSY means that the
  * time is over.  A signal that is to end us (*ret_signal) counts more than the result.
+ * -EDEADLK: without a limit, we would wait for a process that perhaps waits for us.
  */
-int wait_for_lock(struct lockfile_pid *lock, long long timeout_ms, int verbose,
+int wait_for_lock(struct lockfile_pid *lock, const struct patience *patience,
                   const struct signals *signals, int *ret_signal)
 {
-	struct wait wait = { .lock = lock, .start = now_ms(), .end = timeout_ms };
+	struct wait wait = { .lock = lock, .start = now_ms(), .end = patience->timeout_ms };
 	enum report report;
 	int r;
 
-	if (timeout_ms == 0)
+	if (patience->timeout_ms == 0)
 		return lockfile_pid_trylock(lock);
 	r = lockfile_pid_wait_begin(lock);
 	if (r != LOCKFILE_PID_ERR_BUSY)
 		return r;
-	report = report_kind(verbose);
+	if (patience->timeout_ms == FOR_EVER && !patience->for_ancestors &&
+	    is_ancestor(lockfile_pid_holder(lock))) {
+		r = lockfile_pid_wait_cancel(lock);
+		return r < 0 ? r : -EDEADLK;
+	}
+	report = report_kind(patience->verbose);
 	wait.due = report == REPORT_LATER ? FIRST_MS : 0;
 	wait.look = report == REPORT_NOTHING ? FOR_EVER : wait.due;
 	signals_catch();
