@@ -236,7 +236,7 @@ void lock_share(struct lockfile_pid *lock)
 
 void lock_keep_dir(struct lockfile_pid *lock, struct descriptor *dir)
 {
-	uint64_t pass = gate_enter();
+	uintptr_t pass = gate_enter();
 
 	fd_move(&lock->dir, dir);
 	gate_leave(pass);

@@ -70,7 +70,7 @@ bool path_is_kept_dir(const struct descriptor *dir)
 
 static int track_dir(struct descriptor *ret, int base, const char *name)
 {
-	uint64_t pass;
+	uintptr_t pass;
 	int fd;
 
 	*ret = (struct descriptor)DESCRIPTOR_NONE;

@@ -101,7 +101,8 @@ static void learn_file_system(struct pidfile *file)
 
 static int open_listed(struct pidfile *file, int dirfd, const char *name, int flags, mode_t mode)
 {
-	uint64_t nonce = process_nonce(), pass = gate_enter();
+	uint64_t nonce = process_nonce();
+	uintptr_t pass = gate_enter();
 	int fd, r;
 
 	/* where this process was forked it may still have the number that a parent had */
@@ -416,7 +417,7 @@ void pidfile_close(struct pidfile *file, bool has_fd)
 
 void pidfile_move(struct pidfile *to, struct pidfile *from)
 {
-	uint64_t pass = gate_enter();
+	uintptr_t pass = gate_enter();
 
 	*to = *from;
 	fd_move(&to->descriptor, &from->descriptor);

@@ -72,6 +72,13 @@ struct identity {
 /* A pause counts as so long at most: the whole process may have been stopped. */
 #define GATE_LOOK_NS INT64_C(1000000)
 
+/* The pass of the thread that forks, which is not counted; and the first of others. */
+#define FORKER_PASS  0
+#define FIRST_PASS   ((uintptr_t)1)
+#define PASS_SHIFT   (4 * sizeof(uintptr_t))
+#define PASS(calls)  ((calls) >> PASS_SHIFT)
+#define COUNT(calls) ((calls) & ((FIRST_PASS << PASS_SHIFT) - 1))
+
 static struct {
 	/* what pthread_atfork(3) returned */
 	int fork_error;
@@ -85,12 +92,14 @@ static struct {
 	/* so many times its fork handlers have called fork(2) again */
 	unsigned int nested;
 
+	/*
+	 * How many calls are inside, not counting those that fork() gave up waiting for, in
+	 * the lower half of the bits; and the pass of those that are counted.
+	 */
+	_Atomic uintptr_t calls;
+
 	/* guards all that follows */
 	pthread_mutex_t mutex;
-	/* so many calls are inside, not counting those that fork() gave up waiting for */
-	unsigned int inside;
-	/* the pass of those that are counted */
-	uint64_t pass;
 	/* on a page that is wiped in children, */
 	struct identity *identity;
 	/* if the kernel can do that */
@@ -103,11 +112,8 @@ static struct {
 } process = {
 	.gate = PTHREAD_MUTEX_INITIALIZER,
 	.mutex = PTHREAD_MUTEX_INITIALIZER,
-	.pass = 1,
+	.calls = FIRST_PASS << PASS_SHIFT,
 };
-
-/* The pass of the thread that forks, which is not counted. */
-#define FORKER_PASS 0
 
 static bool is_forker(void)
 {
@@ -126,30 +132,36 @@ static void unlock_list(void)
 		pthread_mutex_unlock(&process.mutex);
 }
 
-uint64_t gate_enter(void)
+uintptr_t gate_enter(void)
 {
-	uint64_t pass;
+	uintptr_t calls;
 
 	if (is_forker())
 		return FORKER_PASS;
 	pthread_mutex_lock(&process.gate);
-	pthread_mutex_lock(&process.mutex);
-	process.inside++;
-	pass = process.pass;
-	pthread_mutex_unlock(&process.mutex);
+	calls = process.calls++;
 	pthread_mutex_unlock(&process.gate);
-	return pass;
+	return PASS(calls);
 }
 
 /* Without the gate's mutex, which the thread that waits for us holds. */
-void gate_leave(uint64_t pass)
+void gate_leave(uintptr_t pass)
 {
-	if (pass == FORKER_PASS)
-		return;
-	pthread_mutex_lock(&process.mutex);
-	if (pass == process.pass)
-		process.inside--;
-	pthread_mutex_unlock(&process.mutex);
+	uintptr_t calls = process.calls;
+
+	while (pass != FORKER_PASS && PASS(calls) == pass &&
+	       !atomic_compare_exchange_weak(&process.calls, &calls, calls - 1))
+		;
+}
+
+/* With the gate closed: fork() does not wait any more for those that are inside. */
+static void give_up_calls(void)
+{
+	uintptr_t calls = process.calls;
+
+	while (COUNT(calls) > 0 && !atomic_compare_exchange_weak(&process.calls, &calls,
+	                                                         (PASS(calls) + 1) << PASS_SHIFT))
+		;
 }
 
 /* Returns with the list locked, and nobody inside whom fork() would still wait for. */
@@ -160,19 +172,14 @@ static void wait_for_calls(void)
 
 	/* fork(2) is no cancellation point, and sleeping is one */
 	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel_state);
-	pthread_mutex_lock(&process.mutex);
-	while (process.inside > 0 && left > 0) {
-		pthread_mutex_unlock(&process.mutex);
+	while (COUNT(process.calls) > 0 && left > 0) {
 		sys_sleep_ns(GATE_PAUSE_NS);
 		now = sys_clock_ns(CLOCK_MONOTONIC);
 		left -= now - before < GATE_LOOK_NS ? now - before : GATE_LOOK_NS;
 		before = now;
-		pthread_mutex_lock(&process.mutex);
 	}
-	if (process.inside > 0) {
-		process.inside = 0;
-		process.pass++;
-	}
+	give_up_calls();
+	pthread_mutex_lock(&process.mutex);
 	pthread_setcancelstate(cancel_state, &cancel_state);
 }
 
@@ -387,7 +394,7 @@ bool fd_exists(const struct descriptor *descriptor)
 void fd_untrack(struct descriptor *descriptor, bool close)
 {
 	int fd = descriptor->fd;
-	uint64_t pass = gate_enter();
+	uintptr_t pass = gate_enter();
 
 	/* first the list: the number may be another file's as soon as it is closed */
 	lock_list();
@@ -401,7 +408,7 @@ void fd_untrack(struct descriptor *descriptor, bool close)
 void fd_close_two(struct descriptor *descriptor, struct descriptor *other)
 {
 	int fd = descriptor->fd, other_fd = other->fd;
-	uint64_t pass = gate_enter();
+	uintptr_t pass = gate_enter();
 
 	lock_list();
 	remove_from_list(descriptor);

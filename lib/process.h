@@ -32,8 +32,8 @@ uint64_t process_nonce(void);
  *
  * gate_enter() returns the pass to leave with.  Passes do not nest.
  */
-uint64_t gate_enter(void);
-void gate_leave(uint64_t pass);
+uintptr_t gate_enter(void);
+void gate_leave(uintptr_t pass);
 
 /* A descriptor that outlives the call that opened it. */
 struct descriptor {

@@ -259,7 +259,7 @@ static void forget_past(const struct queue *queue)
 
 int queue_join(struct queue *queue, const struct path *path, uid_t owner, bool with_timer)
 {
-	uint64_t pass = gate_enter();
+	uintptr_t pass = gate_enter();
 	int r;
 
 	*queue = (struct queue)QUEUE_NONE;
@@ -296,7 +296,7 @@ static bool has_exited(int pidfd)
  */
 static bool watch_holder(struct queue *queue, pid_t pid)
 {
-	uint64_t pass;
+	uintptr_t pass;
 	int r;
 
 	if (pid == queue->watched)
@@ -380,7 +380,7 @@ bool queue_drain(struct queue *queue, bool yields)
 
 int queue_add_signals(struct queue *queue, const sigset_t *signals)
 {
-	uint64_t pass = gate_enter();
+	uintptr_t pass = gate_enter();
 	int r = enter(&queue->signals, sys_signalfd(signals));
 
 	gate_leave(pass);
@@ -450,7 +450,7 @@ static bool is_in_place(const struct queue *queue, const struct path *path, bool
 
 int queue_follow(struct queue *queue, const struct path *path, bool look)
 {
-	uint64_t pass;
+	uintptr_t pass;
 	int r;
 
 	if (is_in_place(queue, path, look))
@@ -512,7 +512,7 @@ void queue_leave(struct queue *queue, const struct path *path, bool pass_on)
 
 void queue_leave_served(struct queue *queue, const struct path *path, struct descriptor *ret_dir)
 {
-	uint64_t pass;
+	uintptr_t pass;
 
 	leave_stand(queue, path, false);
 	pass = gate_enter();
@@ -541,7 +541,7 @@ static int wake_head(int dirfd, const char *name, uid_t user)
 int queue_wake(int dirfd, const struct path *path, uid_t owner)
 {
 	struct stat fifo;
-	uint64_t pass;
+	uintptr_t pass;
 	uid_t user;
 	int r;
 

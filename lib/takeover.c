@@ -170,7 +170,7 @@ static int clear_stale(int dirfd, const char *name, const struct pidfile *candid
 	uid_t self = pidfile_exists(candidate) ? candidate->owner : sys_geteuid();
 	struct found found = { .object = OBJECT_NONE };
 	int r = process_self(&found.self);
-	uint64_t pass;
+	uintptr_t pass;
 
 	if (r < 0)
 		return r;

@@ -843,6 +843,18 @@ TEST_EACH(fork_does_not_wait_forever_for_a_call_that_does_not_return, stuck_call
 	steer_reset();
 }
 
+TEST(fork_waits_for_no_call_that_has_left)
+{
+	struct lockfile_pid *lock;
+
+	ck_assert_int_eq(lockfile_pid_new(&lock, "x.pid"), 0);
+	ck_assert_int_eq(lockfile_pid_trylock(lock), 0);
+	ck_assert_int_eq(lockfile_pid_unlock(lock), 0);
+	ck_assert_int_eq(pauses_of_fork(do_nothing), 0);
+	lockfile_pid_free(lock);
+	steer_reset();
+}
+
 TEST(fork_does_not_wait_again_for_a_call_that_outlasted_it)
 {
 	get_stuck("sys_lseek", 1);
