@@ -38,6 +38,7 @@ static void assert_says(const struct record *record, const struct layout *layout
 	PROPERTY(record->nonce == le64toh(layout->nonce));
 	PROPERTY(record->inheritable == ((le16toh(layout->flags) & 1) != 0));
 	PROPERTY(record->let_go == ((le16toh(layout->flags) & 2) != 0));
+	PROPERTY(record->for_owner == ((le16toh(layout->flags) & 4) != 0));
 }
 
 /* Unknown flags are dropped; all else is written back as it was read. */
@@ -45,7 +46,7 @@ static void assert_packs_into(const struct record *record, struct layout layout)
 {
 	unsigned char packed[RECORD_SIZE];
 
-	layout.flags &= htole16(3);
+	layout.flags &= htole16(7);
 	record_pack(record, packed);
 	PROPERTY(memcmp(packed, &layout, RECORD_SIZE) == 0);
 }

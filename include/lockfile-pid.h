@@ -23,8 +23,8 @@
  * A handle (struct lockfile_pid) is one contender for one path:
  *
  *	lockfile_pid_new()
- *	  lockfile_pid_set_mode(), _set_inheritable(), _set_cluster_locks()
- *						optional
+ *	  lockfile_pid_set_mode(), _set_inheritable(), _set_process(),
+ *	  _set_cluster_locks()			optional
  *	  lockfile_pid_lock() or _trylock() or _timedlock() or _wait_begin()
  *	or, in one call, lockfile_pid_open()
  *	    lockfile_pid_adopt()		in a daemon: see daemons below
@@ -425,13 +425,43 @@ int lockfile_pid_set_mode(struct lockfile_pid *lock, unsigned int mode);
  * lockfile_pid_adopt() makes, not about the permission to call it.  Without such a call in
  * the child, what it adopts is not inheritable.
  *
- * Errors: -EINVAL: @lock is NULL; -EBUSY: the handle holds the lock, or is in
- * line.
+ * Errors: -EINVAL: @lock is NULL, or the lock is for another process
+ * (lockfile_pid_set_process()); -EBUSY: the handle holds the lock, or is in line.
  *
  * Since: 0.1
  */
 LOCKFILE_PID_MUST_CHECK
 int lockfile_pid_set_inheritable(struct lockfile_pid *lock, int inheritable);
+
+/**
+ * lockfile_pid_set_process - whose lock is it to be?
+ * @lock: the handle, not holding
+ * @pid: another process, for which this handle takes locks from now on; 0: this process, as
+ *	before the first call
+ *
+ * For a program that takes a lock for the process that started it, as the command lock of
+ * lockfile-pid(1) does for a script.  The file holds the PID of that process, and records
+ * its identity.  The lock is held until it is unlocked or until that process ends, in
+ * whatever way.  Then it is stale immediately, even while the process that took it lives.
+ *
+ * The process that took the lock should stay until then, and watch the other process by
+ * pidfd_open(2): it has the kernel lock, which is all that contenders in other PID
+ * namespaces see, and where the file system has no user attributes.  If it ends before,
+ * the lock remains that of the other process for contenders of this PID namespace, and
+ * for others it is stale.
+ *
+ * lockfile_pid_unlock() of a handle that holds nothing releases what any process holds for
+ * @pid.  For the process that took the lock it is gone then (lockfile_pid_verify()).
+ *
+ * Errors: -EINVAL: @lock is NULL, @pid is negative, or the handle is inheritable; -EBUSY: the
+ * handle holds the lock, or is in line; -ESRCH: there is no such process, or it is a zombie,
+ * or @pid is that of a thread; -EMFILE, -ENFILE, -ENOMEM, -EINTR: it could not be identified
+ * now.
+ *
+ * Since: 0.1
+ */
+LOCKFILE_PID_MUST_CHECK
+int lockfile_pid_set_process(struct lockfile_pid *lock, pid_t pid);
 
 /**
  * lockfile_pid_set_cluster_locks - do all hosts share the kernel locks?

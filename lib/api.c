@@ -122,10 +122,45 @@ int lockfile_pid_set_inheritable(struct lockfile_pid *lock, int inheritable)
 		return -EINVAL;
 	if (is_in_use(lock))
 		return -EBUSY;
+	if (inheritable && lock->file.holder)
+		return -EINVAL;
 	lock->inheritable = inheritable != 0;
 	/* in a child: what it adopts is to be so because the child says so, and not its parent */
 	lock->adopts_inheritably = lock->inheritable && adopt_has_inherited(lock);
 	return 0;
+}
+
+static int identify_process(struct lockfile_pid *lock, pid_t pid)
+{
+	struct owner self, process;
+	int r = process_self(&self);
+
+	if (r == 0)
+		r = owner_of(pid, &self, &process);
+	if (r < 0)
+		return r;
+	lock->process = process;
+	lock->file.holder = &lock->process;
+	return 0;
+}
+
+int lockfile_pid_set_process(struct lockfile_pid *lock, pid_t pid)
+{
+	int state, r = 0;
+
+	if (!lock || pid < 0)
+		return -EINVAL;
+	if (is_in_use(lock))
+		return -EBUSY;
+	if (lock->inheritable)
+		return -EINVAL;
+	state = disable_cancellation();
+	if (pid == 0)
+		lock->file.holder = NULL;
+	else
+		r = identify_process(lock, pid);
+	restore_cancellation(state);
+	return r;
 }
 
 int lockfile_pid_set_cluster_locks(struct lockfile_pid *lock, int cluster)

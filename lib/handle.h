@@ -41,6 +41,8 @@ struct lockfile_pid {
 	/* A candidate more, with which an inheritable lock is released (held.c). */
 	struct pidfile spare;
 
+	struct owner process; /* whose lock it is to be (file.holder); PID 0: ours */
+
 	pid_t found; /* whom the last attempt lost to; 0: nobody, or the PID is not known here */
 
 	struct patience patience;

@@ -252,8 +252,12 @@ static int release_in(struct lockfile_pid *lock, int dirfd, bool *has_fd)
 {
 	int r;
 
-	/* without the kernel lock another host can take over between check and unlink */
-	if (*has_fd && !lock->file.inheritable && pidfile_keeps_lock(&lock->file) == 1)
+	/*
+	 * Without the kernel lock another host can take over between check and unlink, and
+	 * anybody can if it is held for a process that has ended.
+	 */
+	if (*has_fd && !lock->file.inheritable && !lock->file.holder &&
+	    pidfile_keeps_lock(&lock->file) == 1)
 		return release_alone(lock, dirfd);
 	r = release_by_right(lock, dirfd);
 	/* which may have waited for a second */
@@ -299,6 +303,50 @@ static void finish(struct lockfile_pid *lock, int r, bool has_fd, const struct f
 	close_kept_dir(lock, has_fd, found);
 }
 
+/* Of what was judged: was it taken for the process that this handle is for? */
+static int is_for_process(const struct lockfile_pid *lock, const struct judged *judged)
+{
+	struct record record;
+	int r = judged->ours ? pidfile_read_record(judged->fd, &record) : 0;
+
+	return r < 1 ? r : record.for_owner && owner_is_same(&record.owner, &lock->process);
+}
+
+/* With the right: nobody takes over, nor does the process that has it open release it. */
+static int release_judged(struct lockfile_pid *lock, int dirfd)
+{
+	struct judged judged;
+	int r = lock_judge(lock, dirfd, &judged);
+
+	if (r < 0)
+		return r;
+	r = r == VERDICT_FREE ? 0 : is_for_process(lock, &judged);
+	if (r == 1)
+		r = object_is_trusted(judged.owner, dirfd, sys_geteuid());
+	if (r == 1)
+		r = verdict_holds(&judged, dirfd, &lock->path);
+	r = r == 1 ? unlink_path(lock, dirfd) : result_of(r);
+	if (r == 0)
+		queue_wake(dirfd, &lock->path, judged.owner);
+	verdict_release(&judged);
+	return r;
+}
+
+static int release_for_process(struct lockfile_pid *lock)
+{
+	int dirfd = open_dir(lock), r;
+
+	if (dirfd < 0)
+		return dirfd;
+	r = takeover_claim_patiently(lock, &lock->spare, dirfd);
+	if (r == 0) {
+		r = release_judged(lock, dirfd);
+		takeover_withdraw(lock, &lock->spare, dirfd);
+	}
+	sys_close(dirfd);
+	return r;
+}
+
 int held_release(struct lockfile_pid *lock)
 {
 	struct found found;
@@ -306,7 +354,8 @@ int held_release(struct lockfile_pid *lock)
 	int r;
 
 	if (!lock_is_held(lock))
-		return LOCKFILE_PID_ERR_ROGUE_DELETION;
+		return lock->file.holder ? release_for_process(lock) :
+		                           LOCKFILE_PID_ERR_ROGUE_DELETION;
 	has_fd = pidfile_has_fd(&lock->file);
 	r = held_find_dir(lock, has_fd, &found);
 	if (r == 0)

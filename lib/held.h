@@ -7,6 +7,7 @@
 
 /* These give LOCKFILE_PID_ERR_ROGUE_DELETION where the file is not at PATH any more. */
 int held_verify(const struct lockfile_pid *lock);
+/* By a handle that holds nothing: what anybody holds for lock->process. */
 int held_release(struct lockfile_pid *lock);
 
 /* Of an inheritable lock: leaves it to the child that has a copy of it, if there is one. */

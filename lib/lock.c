@@ -42,7 +42,8 @@
  * with our unlink(2).  While we live and keep the lock nobody takes over, so
  * that what we checked is what we unlink.  This is not so if our descriptor was
  * closed underneath: in another PID namespace we are a record without a lock,
- * that is, stale.  Nor if a child may adopt the lock.  Then check and unlink are
+ * that is, stale.  Nor if a child may adopt the lock, nor if it is held for another
+ * process, whose end makes it stale while we have the kernel lock.  Then check and unlink are
  * done with the right to replace.
  *
  * Adopt.  adopt.c.  A child of fork(2) that is to have its parent's lock keeps a

@@ -279,6 +279,35 @@ static bool same_clock(const struct owner *a, const struct owner *b)
 	return a->start != 0 && b->start != 0 && a->time_namespace == b->time_namespace;
 }
 
+bool owner_is_same(const struct owner *a, const struct owner *b)
+{
+	if (a->pid != b->pid || !owner_same_pids(a, b))
+		return false;
+	if (a->pidfd_inode != 0 && b->pidfd_inode != 0)
+		return a->pidfd_inode == b->pidfd_inode;
+	return !same_clock(a, b) || a->start == b->start;
+}
+
+/*
+ * Whether it lives is asked last: what was read before is then not of a process that was
+ * given its number.
+ */
+int owner_of(pid_t pid, const struct owner *self, struct owner *ret)
+{
+	int r;
+
+	*ret = *self;
+	ret->pid = pid;
+	ret->image = 0;
+	r = read_own_inode(pid, &ret->pidfd_inode);
+	if (is_short(r))
+		return r;
+	r = read_start(pid, &ret->start);
+	if (is_short(r))
+		return r;
+	return owner_pid_alive(pid) ? 0 : -ESRCH;
+}
+
 enum owner_state owner_state(const struct owner *recorded, const struct owner *self)
 {
 	bool by_inode = recorded->pidfd_inode != 0 && self->pidfd_inode != 0;

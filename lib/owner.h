@@ -26,6 +26,16 @@ struct owner {
 /* Who this process is.  -EMFILE, -ENFILE, -ENOMEM, -EINTR: not now. */
 int owner_self(struct owner *ret);
 
+/*
+ * Who another process is, as this one (self) sees it.  Its program image is not known.
+ * -ESRCH: there is none, or only a zombie or a thread of that number; and those of
+ * owner_self().
+ */
+int owner_of(pid_t pid, const struct owner *self, struct owner *ret);
+
+/* Are these, which are of one boot, the same process?  What is unknown counts as equal. */
+bool owner_is_same(const struct owner *a, const struct owner *b);
+
 /* Does a process with this PID run?  One that cannot be asked does. */
 bool owner_pid_alive(pid_t pid);
 

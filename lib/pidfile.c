@@ -57,6 +57,7 @@ static int write_attribute(const struct pidfile *file, int fd, const struct owne
 		.inode = file->ino,
 		.inheritable = file->inheritable,
 		.let_go = let_go,
+		.for_owner = file->holder != NULL,
 	};
 	unsigned char packed[RECORD_SIZE];
 
@@ -113,6 +114,7 @@ static int open_listed(struct pidfile *file, int dirfd, const char *name, int fl
 			.descriptor = { .fd = -1, .is_ours = is_ours, .may_hang = true },
 			.owner = (uid_t)-1,
 			.nonce = nonce,
+			.holder = file->holder,
 			.local_dev = file->local_dev,
 		};
 		file->can_seek = sys_lseek(fd, offset_of(file), SEEK_SET) == offset_of(file);
@@ -143,6 +145,8 @@ static int fill(struct pidfile *file, bool inheritable)
 	int r;
 
 	r = process_self(&self);
+	if (file->holder)
+		self = *file->holder;
 	file->pid = self.pid;
 	file->inheritable = inheritable;
 	/* the attribute needs permission, whatever the descriptor may do */
@@ -439,6 +443,8 @@ void pidfile_mark_let_go(const struct pidfile *file, int fd)
 		return;
 	/* no call to the kernel that can fail: we knew when we made the file */
 	process_self(&self);
+	if (file->holder)
+		self = *file->holder;
 	/* unmarked, it is let go of when our process ends */
 	write_attribute(file, fd, &self, true);
 }

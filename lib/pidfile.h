@@ -13,15 +13,16 @@ struct pidfile {
 	struct descriptor descriptor;
 	dev_t dev;
 	ino_t ino;
-	uid_t owner;        /* (uid_t)-1 before the first one was made */
-	mode_t mode;        /* to have as the lock file, */
-	mode_t mode_now;    /* and that it has */
-	pid_t pid;          /* its content */
-	bool inheritable;   /* a child of fork(2) may adopt it */
-	uint64_t nonce;     /* in its attribute, */
-	bool has_attribute; /* where the file system has such */
-	bool can_seek;      /* the offset is the mark of our descriptor */
-	dev_t local_dev;    /* a file system that is known to be none of a network; or 0 */
+	uid_t owner;                /* (uid_t)-1 before the first one was made */
+	mode_t mode;                /* to have as the lock file, */
+	mode_t mode_now;            /* and that it has */
+	pid_t pid;                  /* its content */
+	bool inheritable;           /* a child of fork(2) may adopt it */
+	uint64_t nonce;             /* in its attribute, */
+	bool has_attribute;         /* where the file system has such */
+	bool can_seek;              /* the offset is the mark of our descriptor */
+	const struct owner *holder; /* whose lock it is; NULL: of the process that makes it */
+	dev_t local_dev;            /* a file system that is known to be none of a network; or 0 */
 };
 
 #define PIDFILE_NONE                                              \

@@ -4,7 +4,7 @@
  *
  *	offset	size	meaning
  *	0	2	version of this format: 1
- *	2	2	1: inheritable; 2: abandoned
+ *	2	2	1: inheritable; 2: abandoned; 4: held for its owner
  *	4	4	PID
  *	8	8	random number of the acquisition
  *	16	8	first half of the boot ID
@@ -30,6 +30,7 @@
 
 #define FLAG_INHERITABLE 1U
 #define FLAG_LET_GO      2U
+#define FLAG_FOR_OWNER   4U
 
 size_t record_format_content(pid_t pid, char ret[RECORD_CONTENT_SIZE])
 {
@@ -137,11 +138,16 @@ static uint64_t get(const unsigned char *p, size_t size)
 	return value;
 }
 
+static unsigned int pack_flags(const struct record *record)
+{
+	return (record->inheritable ? FLAG_INHERITABLE : 0) | (record->let_go ? FLAG_LET_GO : 0) |
+	       (record->for_owner ? FLAG_FOR_OWNER : 0);
+}
+
 void record_pack(const struct record *record, unsigned char ret[RECORD_SIZE])
 {
 	put(ret, 2, FORMAT_VERSION);
-	put(ret + 2, 2,
-	    (record->inheritable ? FLAG_INHERITABLE : 0) | (record->let_go ? FLAG_LET_GO : 0));
+	put(ret + 2, 2, pack_flags(record));
 	put(ret + 4, 4, (uint64_t)record->owner.pid);
 	put(ret + 8, 8, record->nonce);
 	memcpy(ret + 16, record->owner.boot, BOOT_ID_SIZE);
@@ -167,6 +173,7 @@ bool record_unpack(const unsigned char *packed, size_t size, struct record *ret)
 	ret->nonce = get(packed + 8, 8);
 	ret->inheritable = (flags & FLAG_INHERITABLE) != 0;
 	ret->let_go = (flags & FLAG_LET_GO) != 0;
+	ret->for_owner = (flags & FLAG_FOR_OWNER) != 0;
 	memcpy(ret->owner.boot, packed + 16, BOOT_ID_SIZE);
 	ret->inode = get(packed + 24, 8);
 	ret->owner.pid_namespace = (uint32_t)get(packed + 32, 4);

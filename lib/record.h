@@ -35,6 +35,7 @@ struct record {
 	uint64_t inode;   /* number of the file that it was written to */
 	bool inheritable; /* a child may keep it and adopt it */
 	bool let_go;      /* the process that took it has abandoned it */
+	bool for_owner;   /* another process than the owner made it, and has it open */
 };
 
 /* Returns the length of "%d\n". */

@@ -17,6 +17,8 @@
  *   still no file, and does not disturb one that is.
  * - Another that wants to replace it needs the right.
  * - A holder whose children may adopt the lock removes it with the right only.
+ * - So does one that holds it for another process: that is dead, but the holder, who
+ *   still has the kernel lock, is not.
  * Who may remove names in the directory by hand is not stopped by any of this, nor
  * is, in a sticky directory, the owner of a stale file that root replaces.
  *
@@ -28,7 +30,8 @@
  *   lock, as a process has that was made by clone(2).  The record must be comparable
  *   here: the content is written before it, and the PID of a living maker in another PID
  *   namespace is nobody's here.  On network and FUSE file systems the lock alone counts,
- *   since a rename that a dead process has asked for may still arrive.
+ *   since a rename that a dead process has asked for may still arrive.  Nor does the
+ *   record of a lock for another process (lockfile_pid_set_process()) tell of its maker.
  *
  * Two that clear a stale candidate must not remove the next one's instead.  With
  * the lock on byte 0 alone they would, since by the second rule it cannot be had.
@@ -106,7 +109,8 @@ static int is_candidate(struct found *found)
 static bool is_maker_dead(const struct found *found)
 {
 	/* a lock that is held here is of this boot */
-	return found->has_record && !filesystem_is_network(found->object.fd) &&
+	return found->has_record && !found->record.for_owner &&
+	       !filesystem_is_network(found->object.fd) &&
 	       owner_state(&found->record.owner, &found->self) == OWNER_DEAD;
 }
 

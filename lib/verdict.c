@@ -20,7 +20,9 @@
  *	none	ours, comparable	this very one		stale: our former image,
  *								before exec
  *	none	ours, comparable	alive and the same	busy: its descriptor was
- *								closed externally
+ *								closed externally, or who
+ *								held it for this process
+ *								has ended
  *	none	ours, comparable	dead, or PID reused	stale
  *	none	ours, of this boot	-			stale
  *	none	ours, another boot	-			stale; busy on a network

@@ -46,7 +46,7 @@ size_is_known()
 # Code and data.  The file also has padding to the next page, up to 4 KiB of it.
 is_small()
 {
-	size "$library" | awk 'NR == 2 { print $4; small = $4 < 49152 } END { exit !small }'
+	size "$library" | awk 'NR == 2 { print $4; small = $4 < 51200 } END { exit !small }'
 }
 
 # Some distributions compile C with -fexceptions.  An object that needs the unwinder adds
@@ -84,9 +84,9 @@ if [ -e "$library" ]; then
 	[ "${sanitizers:?}" != no ] || expect 'only libc is linked' \
 		dynamic NEEDED '\[libc\.'
 	if size_is_known; then
-		expect 'it has less than 48 KiB of code and data' is_small
+		expect 'it has less than 50 KiB of code and data' is_small
 	else
-		skip 'it has less than 48 KiB of code and data' 'with other compilers or flags it may have more'
+		skip 'it has less than 50 KiB of code and data' 'with other compilers or flags it may have more'
 	fi
 else
 	skip 'the map is what the shared library exports' 'it is not built'

@@ -44,6 +44,7 @@ static const struct {
 	{ "set_mode", { -EINVAL, -EBUSY }, false },
 	{ "set_inheritable", { -EINVAL, -EBUSY }, false },
 	{ "set_cluster_locks", { -EINVAL, -EBUSY }, false },
+	{ "set_process", { -EINVAL, -EBUSY, -ESRCH, -EMFILE, -ENFILE, -ENOMEM, -EINTR }, false },
 	{ "trylock", { BUSY, -EINPROGRESS, INVALID, -EPERM, -EEXIST, -EINTR }, true },
 	{ "lock",
 	  { -EINPROGRESS, INVALID, -EPERM, -EEXIST, -EINTR, -EDEADLK, -EACCES, -EROFS },

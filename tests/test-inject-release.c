@@ -128,6 +128,11 @@ static int set_cluster_locks(void)
 	return lockfile_pid_set_cluster_locks(lock, 1);
 }
 
+static int set_process(void)
+{
+	return lockfile_pid_set_process(lock, 1);
+}
+
 static int number(void)
 {
 	int fd = lockfile_pid_fileno(lock);
@@ -214,6 +219,7 @@ static const struct operation looks[] = {
 	KEEP("set mode", "set_mode", set_mode, -EBUSY),
 	KEEP("set inheritable", "set_inheritable", set_inheritable, -EBUSY),
 	KEEP("set cluster locks", "set_cluster_locks", set_cluster_locks, -EBUSY),
+	KEEP("set process", "set_process", set_process, -EBUSY),
 	KEEP("fileno", "fileno", number, 0),
 	{ .name = "verify without descriptor",
 	  .function = "verify",

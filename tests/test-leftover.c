@@ -232,6 +232,12 @@ static void hide_boot(struct record *record)
 	memset(record->owner.boot, 0, BOOT_ID_SIZE);
 }
 
+/* Its maker is another process, which nobody knows. */
+static void be_for_owner(struct record *record)
+{
+	record->for_owner = true;
+}
+
 static void be_copied(struct record *record)
 {
 	record->inode = 1;
@@ -256,6 +262,7 @@ static const struct {
 	{ forge_dead_record, live_elsewhere, 0, false, false },
 	{ forge_dead_record, hide_namespace, 0, false, false },
 	{ forge_dead_record, be_copied, 0, false, false },
+	{ forge_dead_record, be_for_owner, 0, false, false },
 	/* the content is written first */
 	{ forge_dead_record, unchanged, 0, true, false },
 	/* its rename may still arrive */

@@ -150,13 +150,11 @@ static void assert_known(const struct record *record)
 }
 
 static const struct {
-	bool inheritable, let_go;
+	bool inheritable, let_go, for_owner;
 	unsigned char flags;
 } flags[] = {
-	{ false, false, 0 },
-	{ true, false, 1 },
-	{ false, true, 2 },
-	{ true, true, 3 },
+	{ false, false, false, 0 }, { true, false, false, 1 }, { false, true, false, 2 },
+	{ true, true, false, 3 },   { false, false, true, 4 }, { true, true, true, 7 },
 };
 
 TEST_EACH(flags_of_the_attribute_are_written_and_read, flags)
@@ -166,16 +164,18 @@ TEST_EACH(flags_of_the_attribute_are_written_and_read, flags)
 
 	record.inheritable = flags[_i].inheritable;
 	record.let_go = flags[_i].let_go;
+	record.for_owner = flags[_i].for_owner;
 	record_pack(&record, packed);
 	ck_assert_uint_eq(packed[2], flags[_i].flags);
 	ck_assert_uint_eq(packed[3], 0);
 	memset(&record, 0xff, sizeof(record));
 	/* others may come */
-	packed[2] |= 0xfc;
+	packed[2] |= 0xf8;
 	packed[3] |= 0xff;
 	ck_assert(record_unpack(packed, sizeof(packed), &record));
 	ck_assert_int_eq(record.inheritable, flags[_i].inheritable);
 	ck_assert_int_eq(record.let_go, flags[_i].let_go);
+	ck_assert_int_eq(record.for_owner, flags[_i].for_owner);
 	ck_assert_int_eq(record.owner.pid, known.owner.pid);
 }
 

@@ -337,6 +337,11 @@ static void call_set_cluster_locks(void)
 	result = lockfile_pid_set_cluster_locks(lock, 1);
 }
 
+static void call_set_process(void)
+{
+	result = lockfile_pid_set_process(lock, getpid());
+}
+
 static void call_trylock(void)
 {
 	result = lockfile_pid_trylock(lock);
@@ -452,6 +457,7 @@ static const struct row rows[] = {
 	{ "set_mode", is_new, call_set_mode, 0, NULL },
 	{ "set_inheritable", is_new, call_set_inheritable, 0, NULL },
 	{ "set_cluster_locks", is_new, call_set_cluster_locks, 0, NULL },
+	{ "set_process", is_new, call_set_process, 0, NULL },
 	{ "trylock", is_new, call_trylock, 0, NULL },
 	{ "trylock, busy", others_hold, call_trylock, BUSY, NULL },
 	{ "trylock, stale", is_stale, call_trylock, 0, NULL },
