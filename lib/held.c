@@ -309,6 +309,9 @@ static int is_for_process(const struct lockfile_pid *lock, const struct judged *
 	struct record record;
 	int r = judged->ours ? pidfile_read_record(judged->fd, &record) : 0;
 
+	/* without attributes the PID and the kernel lock are all that there is */
+	if (!judged->ours && !lock->spare.has_attribute)
+		return judged->locked && judged->pid == lock->process.pid;
 	return r < 1 ? r : record.for_owner && owner_is_same(&record.owner, &lock->process);
 }
 

@@ -66,9 +66,9 @@ if [ ! -x "${TOOL:?}" ]; then
 	finish
 	exit
 fi
-expect 'the commands' gives 'check run signal --help --version' ''
+expect 'the commands' gives 'check lock run signal unlock --help --version' ''
 expect 'a command that is begun' gives check ch
-for command in run check signal; do
+for command in run check signal lock unlock; do
 	expect "$command: its options" gives_options "$command"
 	expect "$command: a path" gives 'one.pid run.d' "$command" ''
 	expect "$command: a path that is begun" gives one.pid "$command" o
@@ -97,5 +97,8 @@ expect 'signal: a signal' gives 'USR1 USR2' signal -s US
 expect 'signal: a signal that "=" joins' gives 'USR1 USR2' signal --signal = US
 expect 'signal: a path after an argument' gives one.pid signal -s TERM -w 2 o
 expect 'signal: no second path' nothing signal one.pid o
+expect 'lock: a path after a PID' gives one.pid lock --pid 12 o
+expect 'lock: a mode' gives '0640 0644' lock -m 064
+expect 'unlock: no second path' nothing unlock one.pid o
 expect 'nothing of an unknown command' nothing walk o
 finish

@@ -29,6 +29,8 @@ page_options()
 	options run <"$tmp/text"
 	options check <"$tmp/text"
 	options signal <"$tmp/text"
+	options lock <"$tmp/text"
+	options unlock <"$tmp/text"
 }
 
 help_options()
@@ -36,15 +38,28 @@ help_options()
 	"${TOOL:?}" run --help | options run
 	"$TOOL" check --help | options check
 	"$TOOL" signal --help | options signal
+	"$TOOL" lock --help | options lock
+	"$TOOL" unlock --help | options unlock
+}
+
+# source_of COMMAND: what has its table of options; two commands share a file
+source_of()
+{
+	case $1 in
+	lock | unlock) sed -n "/ $1_options\[\]/,/^};/p" "$top_srcdir/tools/lock.c" ;;
+	*) cat "$top_srcdir/tools/$1.c" ;;
+	esac
 }
 
 source_options()
 {
-	for command in run check signal; do
-		sed -n "s/.*{ \"\([a-z-]*\)\", no_argument, NULL, '\(.\)' },/-\2 --\1/p
+	for command in run check signal lock unlock; do
+		source_of "$command" |
+			sed -n "s/.*{ \"\([a-z-]*\)\", no_argument, NULL, '\(.\)' },/-\2 --\1/p
 			s/.*{ \"\([a-z-]*\)\", required_argument, NULL, '\(.\)' },/-\2 --\1=/p
-			s/.*{ \"\([a-z-]*\)\", no_argument, NULL, OPTION_.*/--\1/p" \
-			"$top_srcdir/tools/$command.c" | sed "s/^/$command /"
+			s/.*{ \"\([a-z-]*\)\", required_argument, NULL, OPTION_.*/--\1=/p
+			s/.*{ \"\([a-z-]*\)\", no_argument, NULL, OPTION_.*/--\1/p" |
+			sed "s/^/$command /"
 	done
 }
 
@@ -77,7 +92,7 @@ shows_all_options()
 shows_the_usage_of_commands()
 {
 	"$TOOL" --help >"$tmp/help"
-	for command in run check signal; do
+	for command in run check signal lock unlock; do
 		usage=$("$TOOL" "$command" --help | sed -n 's/^Usage: //p')
 		grep -F " $usage" "$tmp/help" || return
 	done
@@ -88,8 +103,8 @@ lists_all_exit_statuses()
 	render lockfile-pid.1 | section 'EXIT STATUS' | awk '
 	$1 == "lockfile-pid" { command = $2 }
 	/^     [0-9]/ { print command, $1 + 0 }' | sort >"$tmp/page"
-	grep -o '\(RUN\|CHECK\|SIGNAL\)_[A-Z_]* = [0-9]*' "$top_srcdir/tools/tool.h" |
-		sed 's/^RUN_.*=/run/; s/^CHECK_.*=/check/; s/^SIGNAL_.*=/signal/' | sort >"$tmp/source"
+	grep -o '\(RUN\|CHECK\|SIGNAL\|LOCK\)_[A-Z_]* = [0-9]*' "$top_srcdir/tools/tool.h" |
+		sed 's/^RUN_.*=/run/; s/^CHECK_.*=/check/; s/^SIGNAL_.*=/signal/; s/^LOCK_.*=/lock/' | sort >"$tmp/source"
 	same "$tmp/source" "$tmp/page"
 }
 

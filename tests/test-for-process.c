@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <lockfile-pid.h>
 #include <signal.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -190,6 +191,41 @@ TEST(what_the_process_has_taken_itself_is_not_unlocked)
 	ck_assert_int_eq(unlink(LOCK), 0);
 	lockfile_pid_free(lock);
 	holder_end(&holder);
+}
+
+/* There a kernel lock and the PID tell less than a record. */
+TEST(without_attributes_what_is_locked_is_unlocked)
+{
+	pid_t process = idle_child(), stranger = idle_child();
+	struct lockfile_pid *taker, *lock, *other;
+	char content[16];
+
+	SKIP_UNLESS_ROOT();
+	private_mounts();
+	ck_assert_int_eq(mkdir("ramfs", 0700), 0);
+	ck_assert_int_eq(mount("none", "ramfs", "ramfs", 0, NULL), 0);
+	taker = new_lock("ramfs/" LOCK);
+	lock = new_lock("ramfs/" LOCK);
+	other = new_lock("ramfs/" LOCK);
+	ck_assert_int_eq(lockfile_pid_set_process(taker, process), 0);
+	ck_assert_int_eq(lockfile_pid_set_process(lock, process), 0);
+	ck_assert_int_eq(lockfile_pid_set_process(other, stranger), 0);
+	ck_assert_int_eq(lockfile_pid_trylock(taker), 0);
+	ck_assert_int_eq(lockfile_pid_unlock(other), ROGUE);
+	ck_assert_int_eq(lockfile_pid_verify(taker), 0);
+	ck_assert_int_eq(lockfile_pid_unlock(lock), 0);
+	ck_assert_int_eq(lockfile_pid_verify(taker), ROGUE);
+	snprintf(content, sizeof(content), "%d\n", (int)process);
+	write_file("ramfs/" LOCK, content);
+	ck_assert_int_eq(lockfile_pid_unlock(lock), ROGUE);
+	ck_assert(exists("ramfs/" LOCK));
+	lockfile_pid_free(taker);
+	lockfile_pid_free(lock);
+	lockfile_pid_free(other);
+	unmount("ramfs");
+	ck_assert_int_eq(rmdir("ramfs"), 0);
+	kill_child(process);
+	kill_child(stranger);
 }
 
 /* Somebody may take over between the look and the removal: the process has ended. */

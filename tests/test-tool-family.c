@@ -179,7 +179,6 @@ TEST(the_watcher_has_nothing_open_and_is_in_nobodys_way)
 	snprintf(path, sizeof(path), "/proc/%d/cwd", (int)watcher);
 	while (readlink(path, cwd, sizeof(cwd) - 1) != 1)
 		sched_yield();
-	ck_assert_str_eq(cwd, "/");
 	ck_assert_int_eq(getsid(watcher), watcher);
 	snprintf(path, sizeof(path), "/proc/%d/fd", (int)watcher);
 	/* pidfds of the command and of the tool */

@@ -87,7 +87,7 @@ TEST(the_option_s_of_flock_is_refused_with_a_hint)
 
 TEST(help_and_version_go_to_standard_output)
 {
-	static const char *const commands[] = { "", "run", "check", "signal" };
+	static const char *const commands[] = { "", "run", "check", "signal", "lock", "unlock" };
 	struct job job = { .before_exec = NULL };
 	size_t i;
 

@@ -13,6 +13,8 @@ static const char help[] =
 	"Usage: lockfile-pid run [OPTION]... PATH [--] COMMAND [ARG]...\n"
 	"       lockfile-pid check [-q] [--cluster-locks] PATH\n"
 	"       lockfile-pid signal [-s SIGNAL] [-w SECONDS] [--cluster-locks] PATH\n"
+	"       lockfile-pid lock [OPTION]... PATH\n"
+	"       lockfile-pid unlock [--pid=PID] [--cluster-locks] PATH\n"
 	"       lockfile-pid --help | --version\n"
 	"A lock is a file that exists exactly while somebody holds it, and that holds the\n"
 	"holder's PID.\n"
@@ -20,6 +22,8 @@ static const char help[] =
 	"  run      hold the lock PATH while COMMAND runs\n"
 	"  check    say who holds the lock PATH\n"
 	"  signal   send a signal to the holder\n"
+	"  lock     take the lock PATH for the calling script\n"
+	"  unlock   release what the script has taken by lock\n"
 	"\n"
 	"'lockfile-pid COMMAND --help' tells more of each.\n";
 
@@ -46,9 +50,9 @@ static const struct {
 	int (*main)(int argc, char **argv);
 	int failed; /* the exit status */
 } commands[] = {
-	{ "run", run_main, RUN_FAILED },
-	{ "check", check_main, CHECK_FAILED },
-	{ "signal", signal_main, SIGNAL_FAILED },
+	{ "run", run_main, RUN_FAILED },          { "check", check_main, CHECK_FAILED },
+	{ "signal", signal_main, SIGNAL_FAILED }, { "lock", lock_main, LOCK_FAILED },
+	{ "unlock", unlock_main, LOCK_FAILED },
 };
 
 #define COMMANDS (sizeof(commands) / sizeof(commands[0]))
@@ -77,7 +81,8 @@ int main(int argc, char **argv)
 	if (strcmp(word, "--version") == 0)
 		return print_version() < 0 ? RUN_FAILED : 0;
 	if (argc < 2)
-		return usage_error("", RUN_FAILED, "a command is missing: run, check or signal");
+		return usage_error("", RUN_FAILED,
+		                   "a command is missing: run, check, signal, lock or unlock");
 	if (i == COMMANDS)
 		return usage_error("", RUN_FAILED, "unknown command: '%s'", word);
 	argv[1] = name;

@@ -81,6 +81,16 @@ int parse_mode(const char *text, unsigned int *ret_mode)
 	return r;
 }
 
+int parse_pid(const char *text, pid_t *ret_pid)
+{
+	int pid = 0;
+
+	if (parse_digits(text, 10, 4194304, &pid) < 0 || pid == 0)
+		return -EINVAL;
+	*ret_pid = (pid_t)pid;
+	return 0;
+}
+
 /* sigabbrev_np(3) is too new, and not everywhere. */
 static const struct {
 	const char *name;

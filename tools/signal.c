@@ -3,13 +3,11 @@
 
 #include "tool.h"
 
-#include <errno.h>
 #include <getopt.h>
 #include <lockfile-pid.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 /* How long a release goes unnoticed if the holder lives on; its end is noticed immediately. */
@@ -50,17 +48,6 @@ struct request {
 	struct lockfile_pid *lock;
 };
 
-static int open_process(pid_t pid)
-{
-#ifdef SYS_pidfd_open
-	return (int)syscall(SYS_pidfd_open, pid, 0);
-#else
-	(void)pid;
-	errno = ENOSYS;
-	return -1;
-#endif
-}
-
 /* 1: the process @pid holds the lock no more; 0: it does; or a negative error. */
 static int is_released(const struct lockfile_pid *lock, pid_t pid)
 {
@@ -86,7 +73,7 @@ static int is_released(const struct lockfile_pid *lock, pid_t pid)
  */
 static int wait_for_release(const struct request *request, pid_t pid)
 {
-	struct pollfd process = { .fd = open_process(pid), .events = POLLIN };
+	struct pollfd process = { .fd = process_open(pid), .events = POLLIN };
 	long long end = now_ms() + request->timeout_ms;
 	long long left;
 	int r;

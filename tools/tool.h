@@ -24,10 +24,15 @@ enum { CHECK_HELD = 0, CHECK_DEAD = 1, CHECK_INVALID = 2, CHECK_FREE = 3, CHECK_
 /* Exit statuses of `signal`: 1 and 3 say more of the lock than a failure does. */
 enum { SIGNAL_SENT = 0, SIGNAL_NOBODY = 1, SIGNAL_STILL_HELD = 3, SIGNAL_FAILED = 4 };
 
+/* Exit statuses of `lock` and `unlock`. */
+enum { LOCK_TAKEN = 0, LOCK_CONFLICT = 1, LOCK_YOURS = 2, LOCK_FAILED = 125 };
+
 /* The commands; they return the exit status.  argv[0] is the tool's name, for getopt(3). */
 int run_main(int argc, char **argv);
 int check_main(int argc, char **argv);
 int signal_main(int argc, char **argv);
+int lock_main(int argc, char **argv);
+int unlock_main(int argc, char **argv);
 
 /* tool.c: messages and time */
 extern const char no_option_s[];
@@ -42,6 +47,7 @@ long long now_ms(void);
 int parse_seconds(const char *text, long long *ret_ms);
 int parse_exit_code(const char *text, int *ret_code);
 int parse_mode(const char *text, unsigned int *ret_mode);
+int parse_pid(const char *text, pid_t *ret_pid);
 int parse_signal(const char *text, int *ret_signal);
 
 /* holder.c: the holder in words */
@@ -89,6 +95,10 @@ int wait_for_lock(struct lockfile_pid *lock, const struct patience *patience,
 /* family.c: processes above and below us */
 int is_ancestor(pid_t pid);
 void for_each_child(void (*f)(pid_t child, const void *argument), const void *argument);
+int process_open(pid_t pid);
+int process_has_ended(int process, int timeout_ms);
+int process_has_really_ended(int process);
+void close_all_but(int a, int b, int c);
 
 /* watcher.c: who ends the command if somebody kills us */
 pid_t start_watcher(pid_t command_pid);
