@@ -422,8 +422,9 @@ int lockfile_pid_set_mode(struct lockfile_pid *lock, unsigned int mode);
  *	be adopted by children of fork(2).  0 unless set
  *
  * In a child that has inherited a lock this is about the lock file that
- * lockfile_pid_adopt() makes, not about the permission to call it.  Without such a call in
- * the child, what it adopts is not inheritable.
+ * lockfile_pid_adopt() makes, not about the permission to call it.  What a process adopts is
+ * not inheritable unless that process itself made such a call.  A call by its parent does not
+ * count.  What a process adopts from itself is never inheritable.
  *
  * Errors: -EINVAL: @lock is NULL, or the lock is for another process
  * (lockfile_pid_set_process()); -EBUSY: the handle holds the lock, or is in line.
@@ -686,12 +687,13 @@ int lockfile_pid_signal(struct lockfile_pid *lock, int signo);
  * parent lives, has ended, or has freed its handle, does not matter.  The file holds our PID,
  * and has the mode that is set for this handle.  It is a new file: lockfile_pid_fileno() may
  * be another number, and what fchown(2) and fchmod(2) did to the old file is gone.  In the
- * process that took an inheritable lock it is a new file, too.  In one that took a lock that
- * is not inheritable, or that has adopted already, adopt does what lockfile_pid_verify() does.
+ * process that holds an inheritable lock it is a new file, too.  In the holder of a lock that
+ * is not inheritable, such as one that has adopted, adopt does what lockfile_pid_verify() does.
  *
- * The handle is not inheritable afterwards.  If the child calls
+ * The handle is not inheritable afterwards.  If the child itself calls
  * lockfile_pid_set_inheritable() before it adopts, its own children may adopt the lock in
- * their turn.
+ * their turn.  A second call of adopt in that child ends this: then the lock is not
+ * inheritable any more.
  *
  * Of several children one can adopt
  * it.  A child whose descriptors were closed can as long as no other contender

@@ -29,12 +29,14 @@
 
 #include "held.h"
 #include "lock.h"
+#include "process.h"
 #include "sys.h"
 #include "takeover.h"
 
 #include <errno.h>
 
-bool adopt_has_inherited(const struct lockfile_pid *lock)
+/* Is there a lock file that a parent held, and meant for this child? */
+static bool has_inherited(const struct lockfile_pid *lock)
 {
 	return pidfile_exists(&lock->file) && lock->file.descriptor.is_kept;
 }
@@ -86,6 +88,17 @@ static int open_dir(const struct lockfile_pid *lock, bool has_fd, struct descrip
 	return r;
 }
 
+/*
+ * Is what this process adopts to be inheritable?  Only if it asked for that itself: a setting
+ * that it was forked with is that of an ancestor, about the lock which the ancestor took or
+ * was to adopt.  A process that adopts from itself asks for a lock that no child has.
+ */
+static bool is_to_be_inheritable(const struct lockfile_pid *lock)
+{
+	return lock->inheritable && lock->inheritable_by == process_generation() &&
+	       !lock_is_held(lock);
+}
+
 static int become_holder(struct lockfile_pid *lock)
 {
 	bool has_fd = pidfile_has_fd(&lock->file), before = lock->inheritable;
@@ -97,7 +110,7 @@ static int become_holder(struct lockfile_pid *lock)
 	/* our parent's, if no handler for forks ran */
 	if (!pidfile_is_of_process(&lock->spare))
 		pidfile_drop(&lock->spare);
-	lock->inheritable = lock->adopts_inheritably;
+	lock->inheritable = is_to_be_inheritable(lock);
 	r = adopt_in(lock, dir.fd);
 	if (r < 0) {
 		/* what was inherited is kept, and so is the setting */
@@ -107,7 +120,6 @@ static int become_holder(struct lockfile_pid *lock)
 	}
 	if (!lock->inheritable)
 		pidfile_drop(&lock->spare);
-	lock->adopts_inheritably = false;
 	path_drop_dir(&lock->dir, !has_fd);
 	lock_keep_dir(lock, &dir);
 	return 0;
@@ -119,7 +131,7 @@ int adopt(struct lockfile_pid *lock)
 
 	if (lock_is_held(lock) && !lock->file.inheritable)
 		r = held_verify(lock);
-	else if (lock_is_held(lock) || adopt_has_inherited(lock))
+	else if (lock_is_held(lock) || has_inherited(lock))
 		r = become_holder(lock);
 	else
 		r = lock->inheritable ? LOCKFILE_PID_ERR_ROGUE_DELETION : -EPERM;

@@ -5,9 +5,6 @@
 
 #include "handle.h"
 
-/* Is there a lock file that a parent held, and meant for this child? */
-bool adopt_has_inherited(const struct lockfile_pid *lock);
-
 int adopt(struct lockfile_pid *lock);
 
 #endif

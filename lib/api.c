@@ -125,8 +125,8 @@ int lockfile_pid_set_inheritable(struct lockfile_pid *lock, int inheritable)
 	if (inheritable && lock->file.holder)
 		return -EINVAL;
 	lock->inheritable = inheritable != 0;
-	/* in a child: what it adopts is to be so because the child says so, and not its parent */
-	lock->adopts_inheritably = lock->inheritable && adopt_has_inherited(lock);
+	/* what a child adopts is inheritable because that child says so, and no ancestor */
+	lock->inheritable_by = process_generation();
 	return 0;
 }
 

@@ -21,7 +21,7 @@ struct lockfile_pid {
 	struct path path;
 	mode_t mode;             /* to ask for; the umask takes from it */
 	bool inheritable;        /* the next lock file is to be */
-	bool adopts_inheritably; /* and so is that which this child adopts (adopt.c) */
+	uint64_t inheritable_by; /* the process that set it (process_generation()); 0: none did */
 	bool cluster_locks;      /* kernel locks are those of all hosts (verdict.h) */
 
 	/*

@@ -317,6 +317,16 @@ static struct identity *identity(void)
 	return identity;
 }
 
+uint64_t process_generation(void)
+{
+	uint64_t generation;
+
+	lock_list();
+	generation = identity()->generation;
+	unlock_list();
+	return generation;
+}
+
 /* Whether who we are was looked up already. */
 static bool knows_self(struct owner *ret)
 {

@@ -18,6 +18,9 @@ int process_init(void);
 /* Who we are; looked up once in each process.  -EMFILE and the like. */
 int process_self(struct owner *ret);
 
+/* A number of this process that none of its ancestors by fork(2) has.  Never 0. */
+uint64_t process_generation(void);
+
 /* A random number that no other acquisition has, of whatever process. */
 uint64_t process_nonce(void);
 

@@ -681,6 +681,60 @@ TEST(a_grandchild_asks_for_itself)
 	end();
 }
 
+/* And it is about no adoption by another process. */
+TEST_EACH(what_a_child_asks_for_is_not_for_its_own_child, forks)
+{
+	begin(0);
+	ck_assert_int_eq(family_do(CHILD, family_set_inheritable), 0);
+	forks[_i](CHILD, GRANDCHILD);
+	assert_adopts(GRANDCHILD);
+	ck_assert(!read_record().inheritable);
+	family_fork(GRANDCHILD, SIBLING);
+	family_kill(GRANDCHILD);
+	ck_assert_int_eq(family_do(STRANGER, lockfile_pid_trylock), 0);
+	end();
+}
+
+/* What it takes then by itself is inheritable, and can be adopted from itself. */
+static int (*const attempts[])(struct lockfile_pid *) = { set_nothing, lockfile_pid_adopt };
+
+TEST_EACH(what_a_child_asked_for_in_vain_is_not_about_a_later_lock, attempts)
+{
+	begin(0);
+	parent_unlocks();
+	ck_assert_int_eq(family_do(CHILD, family_set_inheritable), 0);
+	ck_assert_int_eq(family_do(CHILD, attempts[_i]),
+	                 attempts[_i] == lockfile_pid_adopt ? ROGUE : 0);
+	ck_assert_int_eq(family_do(CHILD, lockfile_pid_trylock), 0);
+	ck_assert(read_record().inheritable);
+	assert_adopts(CHILD);
+	ck_assert(!read_record().inheritable);
+	family_fork(CHILD, GRANDCHILD);
+	family_kill(CHILD);
+	ck_assert_int_eq(family_do(STRANGER, lockfile_pid_trylock), 0);
+	end();
+}
+
+/* The first one leaves an inheritable lock to the child, which is then its holder. */
+TEST(the_second_adoption_of_a_process_is_for_no_child)
+{
+	struct record first, second;
+
+	begin(0);
+	ck_assert_int_eq(family_do(CHILD, family_set_inheritable), 0);
+	assert_adopts(CHILD);
+	first = read_record();
+	ck_assert(first.inheritable);
+	assert_adopts(CHILD);
+	second = read_record();
+	ck_assert(!second.inheritable);
+	ck_assert_uint_ne(second.nonce, first.nonce);
+	/* and by the third nothing changes */
+	assert_adopts(CHILD);
+	ck_assert_uint_eq(read_record().nonce, second.nonce);
+	end();
+}
+
 /* A holder that adopts is asked whether it still is one. */
 
 static int descriptor_of(struct lockfile_pid *lock)
