@@ -664,7 +664,9 @@ pid_t lockfile_pid_holder(const struct lockfile_pid *lock);
  * LOCKFILE_PID_ERR_PROCESS_DEAD: the process that held it is gone;
  * LOCKFILE_PID_ERR_INVALID_PID: what is there is no lock file, or an invalid one; -EPERM:
  * we may not signal that process, or the file is not to be trusted; -ESRCH: the lock is
- * held, but by a process that has no PID here, or that cannot be told from another one;
+ * held, but by a process that has no PID here, or that cannot be told from another one, for
+ * example because the boot ID was hidden from it and its descriptor of the file was closed
+ * externally;
  * -ENOSYS: there are no pidfds here (before Linux 5.3, or a filter of system calls refuses
  * them); -EINVAL: @lock is NULL, or there is no such signal; -EAGAIN: the lock goes from one
  * process to another all the time; and the general ones.

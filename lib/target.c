@@ -7,8 +7,9 @@
  * 1. PATH is classified, and the recorded PID is opened as a pidfd.
  * 2. The process is compared with the record.  It was recorded before the pidfd was opened,
  *    and is alive now.  Two processes never have one PID at the same time, so the pidfd is
- *    that of the recorded process.  A third-party PID file has no record: its process is
- *    taken for the holder if it is alive.
+ *    that of the recorded process.  The record must be of this boot: in an earlier one a
+ *    process may have had the same numbers.  A third-party PID file has no record: its
+ *    process is taken for the holder if it is alive.
  * 3. PATH is classified again.  If the lock was released meanwhile, all of it begins again.
  * 4. The signal goes through the pidfd.
  *
@@ -41,6 +42,17 @@ static int look(const struct lockfile_pid *lock, int dirfd, struct judged *ret)
 	return verdict_judge(ret, dirfd, &judge);
 }
 
+/*
+ * Was this record made since the machine started?  No kernel lock outlives its kernel.  A
+ * boot ID that is hidden tells nothing, although the lock may be held; and on a network file
+ * system a record of another boot has no PID here (verdict.c).
+ */
+static bool is_of_this_boot(const struct judged *judged, const struct owner *maker,
+                            const struct owner *self)
+{
+	return owner_same_boot(maker, self) || judged->locked;
+}
+
 /* By the record in the file.  0; PROCESS_DEAD, -ESRCH: it cannot be told; -EAGAIN. */
 static int compare(const struct judged *judged, int pidfd)
 {
@@ -54,6 +66,8 @@ static int compare(const struct judged *judged, int pidfd)
 		r = process_self(&self);
 	if (r < 0)
 		return r;
+	if (!is_of_this_boot(judged, &record.owner, &self))
+		return -ESRCH;
 	switch (owner_identify(&record.owner, &self, pidfd)) {
 	case OWNER_ALIVE:
 		return 0;

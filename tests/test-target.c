@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <lockfile-pid.h>
 #include <signal.h>
+#include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -233,6 +234,11 @@ static void other_pids(struct owner *owner)
 	owner->pid_namespace++;
 }
 
+static void hide_boot(struct owner *owner)
+{
+	memset(owner->boot, 0, sizeof(owner->boot));
+}
+
 static void nothing(struct owner *owner)
 {
 	(void)owner;
@@ -256,6 +262,9 @@ static const struct {
 	{ unknown_process, false, -ESRCH },
 	{ other_pids, true, -ESRCH },
 	{ other_pids, false, -ESRCH },
+	/* the kernel lock is of this boot */
+	{ hide_boot, true, 0 },
+	{ hide_boot, false, 0 },
 };
 
 TEST_EACH(only_the_recorded_process_gets_the_signal, records)
@@ -272,6 +281,56 @@ TEST_EACH(only_the_recorded_process_gets_the_signal, records)
 	ck_assert_int_eq(send_to_holder(0), records[_i].result);
 	ck_assert_int_eq(steer_count("sys_pidfd_send_signal"), records[_i].result == 0);
 	ck_assert_int_eq(steer_count("sys_kill"), 0);
+	steer_reset();
+	close(fd);
+	unlink(PATH);
+	forge_end();
+}
+
+/*
+ * Its boot ID was hidden.  With a kernel lock it is of this boot, as the table above has it.
+ * Without one, the record may be of an earlier boot, of which a process had the same numbers.
+ */
+static void (*const boots[])(struct owner *) = { nothing, other_process_by_start };
+
+static struct record record_of_hidden_boot(int row)
+{
+	struct record record = forge_living_record();
+
+	boots[row](&record.owner);
+	hide_boot(&record.owner);
+	return record;
+}
+
+TEST_EACH(a_process_of_a_boot_that_is_not_known_gets_no_signal, boots)
+{
+	struct record record = record_of_hidden_boot(_i);
+	int r;
+
+	skip_without_pidfds();
+	skip_without_attributes();
+	forge_file(PATH, &record);
+	steer_reset();
+	r = send_to_holder(SIGKILL);
+	ck_assert_int_eq(steer_count("sys_pidfd_send_signal"), 0);
+	ck_assert(r == -ESRCH || (r == DEAD && boots[_i] != nothing));
+	steer_reset();
+	unlink(PATH);
+	forge_end();
+}
+
+/* There it may be of another machine, which the kernel lock does not tell. */
+TEST(a_process_of_a_boot_that_is_not_known_on_a_network_file_system_gets_no_signal)
+{
+	struct record record = forge_living_record();
+	int fd;
+
+	hide_boot(&record.owner);
+	fd = hold_with_record(&record);
+	steer_reset();
+	steer_file_system(NFS);
+	ck_assert_int_eq(send_to_holder(SIGKILL), -ESRCH);
+	ck_assert_int_eq(steer_count("sys_pidfd_send_signal"), 0);
 	steer_reset();
 	close(fd);
 	unlink(PATH);
