@@ -134,11 +134,30 @@ static int open_process(pid_t pid)
 	return pidfd;
 }
 
+/* A filter of system calls knows no processes, and so refuses us a signal to ourselves, too. */
+static bool is_filtered(void)
+{
+	int self = open_process(sys_getpid()), r;
+
+	if (self < 0)
+		return false;
+	r = sys_pidfd_send_signal(self, 0);
+	sys_close(self);
+	return r < 0;
+}
+
 static int send_signal(int pidfd, int signal)
 {
 	int r = sys_pidfd_send_signal(pidfd, signal);
 
-	return r == -ESRCH ? LOCKFILE_PID_ERR_PROCESS_DEAD : r;
+	switch (r) {
+	case -ESRCH:
+		return LOCKFILE_PID_ERR_PROCESS_DEAD;
+	case -EPERM:
+	case -EACCES: /* of a security module */
+		return is_filtered() ? -ENOSYS : -EPERM;
+	}
+	return r;
 }
 
 /* It is held.  -EAGAIN: by then it is not, or by somebody else. */

@@ -11,6 +11,7 @@
 #include <lockfile-pid.h>
 #include <signal.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 
 #define PATH  "x.pid"
@@ -383,15 +384,37 @@ static void send_in_sandbox(void *error)
 	REQUIRE(send_to_holder(SIGKILL) == -ENOSYS);
 }
 
-TEST_EACH(without_pidfds_it_is_enosys_and_nobody_is_hit, refusals)
+/* Pidfds can be opened, and no signal can be sent by them. */
+static void send_where_that_is_refused(void *error)
+{
+	const struct refusal refusal = { .call = SYS_pidfd_send_signal,
+		                         .error = *(const int *)error };
+
+	if (refuse(&refusal, 1) < 0)
+		_exit(100);
+	REQUIRE(send_to_holder(SIGKILL) == -ENOSYS);
+}
+
+static void send_with_refusal(void (*send)(void *), int error)
 {
 	struct holder holder = holder_start(PATH);
-	int error = refusals[_i], r;
+	int r;
 
 	ck_assert_int_eq(holder_do(&holder, "trylock"), 0);
-	r = in_child(send_in_sandbox, &error);
+	r = in_child(send, &error);
 	if (r == 100)
 		SKIP("cannot filter system calls");
 	ck_assert_int_eq(r, 0);
 	end_held_by(&holder);
+}
+
+TEST_EACH(without_pidfds_it_is_enosys_and_nobody_is_hit, refusals)
+{
+	send_with_refusal(send_in_sandbox, refusals[_i]);
+}
+
+TEST_EACH(where_signals_by_pidfd_are_refused_it_is_enosys, refusals)
+{
+	skip_without_pidfds();
+	send_with_refusal(send_where_that_is_refused, refusals[_i]);
 }

@@ -518,6 +518,10 @@ static const struct {
 	{ "sys_pidfd_open", 2, -EPERM, -ENOSYS },
 	{ "sys_pidfd_open", 2, -EACCES, -ENOSYS },
 	{ "sys_pidfd_send_signal", 1, -EPERM, -EPERM },
+	{ "sys_pidfd_send_signal", 1, -EACCES, -EPERM },
+	/* what is refused for ourselves, too, is refused by a filter */
+	{ "sys_pidfd_send_signal", EVERY, -EPERM, -ENOSYS },
+	{ "sys_pidfd_send_signal", EVERY, -EACCES, -ENOSYS },
 	{ "sys_pidfd_send_signal", 1, -ENOSYS, -ENOSYS },
 	{ "sys_pidfd_send_signal", 1, -ESRCH, DEAD },
 };
@@ -538,5 +542,26 @@ TEST_EACH(an_error_is_told_and_nothing_is_left_open, errors)
 	ck_assert_int_eq(lockfile_pid_signal(lock, SIGKILL), errors[_i].expected);
 	ck_assert_int_eq(count_descriptors(), descriptors);
 	lockfile_pid_free(lock);
+	end();
+}
+
+/* A filter would be told by a signal to ourselves, for which there is no descriptor. */
+TEST(without_a_descriptor_to_tell_a_filter_it_is_eperm)
+{
+	int looks, r;
+
+	begin();
+	send_to_holder(0);
+	steer_reset();
+	steer_result("sys_pidfd_send_signal", EVERY, -EPERM);
+	ck_assert_int_eq(send_to_holder(SIGKILL), -ENOSYS);
+	ck_assert_int_eq(steer_count("sys_pidfd_send_signal"), 2);
+	looks = steer_count("sys_pidfd_open");
+	steer_reset();
+	steer_result("sys_pidfd_send_signal", EVERY, -EPERM);
+	steer_result("sys_pidfd_open", looks, -EMFILE);
+	r = send_to_holder(SIGKILL);
+	ck_assert_int_eq(steer_count("sys_pidfd_send_signal"), 1);
+	ck_assert_int_eq(r, -EPERM);
 	end();
 }
