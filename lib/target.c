@@ -11,6 +11,8 @@
  *    process may have had the same numbers.  A third-party PID file has no record: its
  *    process is taken for the holder if it is alive.
  * 3. PATH is classified again.  If the lock was released meanwhile, all of it begins again.
+ *    Because the pidfd was opened before, this look finds the process of the pidfd, or one
+ *    that was given its PID later.  In the latter case the signal finds no process.
  * 4. The signal goes through the pidfd.
  *
  * The lock file says who gets the signal.  So whoever can write the file, or its attribute,

@@ -2,6 +2,7 @@
 /* Which process gets a signal, while the lock and the PID go from one to another. */
 #include <config.h>
 
+#include "container.h"
 #include "filter.h"
 #include "forge.h"
 #include "steer.h"
@@ -499,6 +500,61 @@ TEST(the_process_of_a_locked_third_party_file_must_live)
 	close(fd);
 	unlink(PATH);
 	forge_end();
+}
+
+/* It ends, and another process is given its PID, after it was opened. */
+static struct container same_pid;
+
+static void give_pid_to_another(void *unused)
+{
+	(void)unused;
+	kill_child(same_pid.pid);
+	ck_assert_int_eq(container_idle(&same_pid), same_pid.pid);
+}
+
+static void end_third_party(void *unused)
+{
+	(void)unused;
+	kill_child(same_pid.pid);
+}
+
+static const struct {
+	void (*make_rule)(const char *, int, void (*)(void *), void *);
+	const char *call;
+	int nth;
+} moments[] = { { steer_after, "sys_pidfd_open", 2 },
+	        { steer_before, "sys_pidfd_send_signal", 1 } };
+
+TEST_EACH(a_process_that_is_given_the_pid_of_a_third_party_gets_no_signal, moments)
+{
+	skip_without_pidfds();
+	skip_if_shared();
+	same_pid.pid = idle_child();
+	kill_child(same_pid.pid);
+	/* or the test is skipped */
+	ck_assert_int_eq(container_idle(&same_pid), same_pid.pid);
+	forge_foreign(PATH, same_pid.pid);
+	ck_assert_int_eq(send_to_holder(0), 0);
+	steer_reset();
+	moments[_i].make_rule(moments[_i].call, moments[_i].nth, give_pid_to_another, NULL);
+	ck_assert_int_eq(send_to_holder(SIGKILL), DEAD);
+	steer_reset();
+	ck_assert_int_eq(waitpid(same_pid.pid, NULL, WNOHANG), 0);
+	kill_child(same_pid.pid);
+	unlink(PATH);
+}
+
+TEST(a_third_party_process_that_ends_at_the_last_moment_is_dead)
+{
+	skip_without_pidfds();
+	skip_if_shared();
+	same_pid.pid = idle_child();
+	forge_foreign(PATH, same_pid.pid);
+	steer_reset();
+	steer_before("sys_pidfd_send_signal", 1, end_third_party, NULL);
+	ck_assert_int_eq(send_to_holder(SIGKILL), DEAD);
+	steer_reset();
+	unlink(PATH);
 }
 
 /* Errors */
