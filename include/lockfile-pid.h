@@ -652,24 +652,30 @@ pid_t lockfile_pid_holder(const struct lockfile_pid *lock);
  * goes through that pidfd.  So it never reaches another process that was given the PID of
  * the holder.  The PID in a file of another program is signalled if its process lives.
  *
- * Whoever can write a lock file, or link another to the path, can choose who is signalled.
- * So the group of the file and others must not have permission to write it, it must have one
- * name only, and its owner must be root, our user, or a
- * user who may send signals to that process (its real or saved user; never the overflow
- * user, 65534).
+ * Whoever can write a lock file, or link or rename another to the path, can choose who is
+ * signalled.  Therefore all of these must be true, or the result is -EPERM:
+ *
+ * - The file has one name only, and neither its group nor others have permission to write it.
+ * - Its directory has no permission to write for its group and others, unless it is sticky.
+ * - The owner of the file is root, our user, or a user who may send signals to that process
+ *   (its real or saved user; never the overflow user, 65534), and so is the owner of the
+ *   directory.
+ *
+ * Only the directory of the file is looked at.  Whoever can write a directory above it, or one
+ * through which a symbolic link in the path leads, can put another directory in its place,
+ * and so chooses as well.
  *
  * Returns: 0: the signal was sent.
  *
  * Errors: LOCKFILE_PID_ERR_ROGUE_DELETION: nobody holds the lock, there is no file;
  * LOCKFILE_PID_ERR_PROCESS_DEAD: the process that held it is gone;
  * LOCKFILE_PID_ERR_INVALID_PID: what is there is no lock file, or an invalid one; -EPERM:
- * we may not signal that process, or the file is not to be trusted; -ESRCH: the lock is
- * held, but by a process that has no PID here, or that cannot be told from another one, for
- * example because the boot ID was hidden from it and its descriptor of the file was closed
- * externally;
- * -ENOSYS: there are no pidfds here (before Linux 5.3, or a filter of system calls refuses
- * them); -EINVAL: @lock is NULL, or there is no such signal; -EAGAIN: the lock goes from one
- * process to another all the time; and the general ones.
+ * we may not signal that process, or the file or its directory is not to be trusted; -ESRCH:
+ * the lock is held, but by a process that has no PID here, or that cannot be told from
+ * another one, for example because the boot ID was hidden from it and its descriptor of the
+ * file was closed externally; -ENOSYS: there are no pidfds here (before Linux 5.3, or a filter
+ * of system calls refuses them); -EINVAL: @lock is NULL, or there is no such signal; -EAGAIN:
+ * the lock goes from one process to another all the time; and the general ones.
  *
  * Since: 0.1
  */

@@ -22,6 +22,11 @@
  * or a user who may signal that process without our help.  It has one name: a stranger
  * could link the PID file of another daemon to PATH, unless the kernel keeps him from that
  * (proc_sys_fs(5), protected_hardlinks).
+ *
+ * Whoever can write the directory could rename the PID file of another daemon to PATH.  So
+ * the same is asked of the directory.  Its group and others may write it if it is sticky:
+ * then they can rename nobody's files but their own.  The directories above it are not
+ * looked at: whoever can write one of them decides what PATH means, for every program.
  */
 #include <config.h>
 
@@ -88,20 +93,34 @@ static int compare_third_party(const struct judged *judged)
 	return owner_pid_alive(judged->pid) ? 0 : LOCKFILE_PID_ERR_PROCESS_DEAD;
 }
 
-/* May this file say which process gets a signal?  0 or -EPERM. */
-static int check_trust(const struct judged *judged)
+static bool others_may_write(const struct stat *st)
 {
-	struct stat st;
-	int r = sys_fstat(judged->fd, &st);
+	return st->st_mode & (S_IWGRP | S_IWOTH);
+}
 
+/* May this user choose this process for a signal? */
+static bool is_trusted(uid_t user, pid_t pid)
+{
+	return user == 0 || user == sys_geteuid() || owner_is_of_user(pid, user);
+}
+
+/* May this file in this directory say which process gets a signal?  0, -EPERM or -errno. */
+static int check_trust(const struct judged *judged, int dirfd)
+{
+	struct stat file, dir;
+	int r = sys_fstat(judged->fd, &file);
+
+	if (r == 0)
+		r = sys_fstat(dirfd, &dir);
 	if (r < 0)
 		return r;
-	if (st.st_nlink > 1 || st.st_mode & (S_IWGRP | S_IWOTH))
+	if (file.st_nlink > 1 || others_may_write(&file))
 		return -EPERM;
-	return st.st_uid == 0 || st.st_uid == sys_geteuid() ||
-	                       owner_is_of_user(judged->pid, st.st_uid) ?
-	               0 :
-	               -EPERM;
+	if (others_may_write(&dir) && !(dir.st_mode & S_ISVTX))
+		return -EPERM;
+	if (!is_trusted(file.st_uid, judged->pid) || !is_trusted(dir.st_uid, judged->pid))
+		return -EPERM;
+	return 0;
 }
 
 /* Is PATH what it was, held by the same process?  0, -EAGAIN or -errno. */
@@ -175,7 +194,7 @@ static int signal_held(const struct lockfile_pid *lock, int dirfd, const struct 
 		return pidfd;
 	r = judged->ours ? compare(judged, pidfd) : compare_third_party(judged);
 	if (r == 0)
-		r = check_trust(judged);
+		r = check_trust(judged, dirfd);
 	if (r == 0)
 		r = check_unchanged(lock, dirfd, judged);
 	if (r == 0)

@@ -21,13 +21,18 @@
 #define USER     65533
 #define OVERFLOW 65534
 
-static int send_to_holder(int number)
+static int send_to(const char *path, int number)
 {
-	struct lockfile_pid *lock = new_lock(PATH);
+	struct lockfile_pid *lock = new_lock(path);
 	int r = lockfile_pid_signal(lock, number);
 
 	lockfile_pid_free(lock);
 	return r;
+}
+
+static int send_to_holder(int number)
+{
+	return send_to(PATH, number);
 }
 
 /* Which signal ended it? */
@@ -269,6 +274,53 @@ TEST(a_file_of_two_names_is_not_trusted)
 	end_held_by(&holder);
 }
 
+/* Whoever may write the directory may rename the file of another daemon to the path. */
+static const struct {
+	mode_t mode;
+	int result;
+} directories[] = {
+	{ 0700, 0 },      { 0755, 0 },      { 01777, 0 },     { 01775, 0 },     { 01757, 0 },
+	{ 0775, -EPERM }, { 0757, -EPERM }, { 0777, -EPERM }, { 0720, -EPERM }, { 02770, -EPERM },
+};
+
+TEST_EACH(a_directory_that_others_may_write_is_not_trusted, directories)
+{
+	struct holder holder = holder_start(PATH);
+
+	skip_without_pidfds();
+	ck_assert_int_eq(holder_do(&holder, "trylock"), 0);
+	ck_assert_int_eq(chmod(".", directories[_i].mode), 0);
+	ck_assert_int_eq(send_to_holder(directories[_i].result == 0 ? 0 : SIGKILL),
+	                 directories[_i].result);
+	ck_assert_int_eq(chmod(".", 0700), 0);
+	end_held_by(&holder);
+}
+
+static void rename_as_user(void *unused)
+{
+	(void)unused;
+	REQUIRE(setresuid(USER, USER, USER) == 0);
+	REQUIRE(rename("d/master.pid", "d/worker.pid") == 0);
+}
+
+TEST(a_file_that_the_owner_of_the_directory_renamed_is_not_trusted)
+{
+	struct holder holder;
+
+	SKIP_UNLESS_ROOT();
+	skip_without_pidfds();
+	ck_assert_int_eq(chmod(".", 0755), 0);
+	ck_assert_int_eq(mkdir("d", 0755), 0);
+	ck_assert_int_eq(chown("d", USER, USER), 0);
+	holder = holder_start("d/master.pid");
+	ck_assert_int_eq(holder_do(&holder, "trylock"), 0);
+	ck_assert_int_eq(in_child(rename_as_user, NULL), 0);
+	ck_assert_int_eq(send_to("d/worker.pid", SIGKILL), -EPERM);
+	ck_assert_int_eq(rename("d/worker.pid", "d/master.pid"), 0);
+	end_held_by(&holder);
+	ck_assert_int_eq(rmdir("d"), 0);
+}
+
 /* A process with these users. */
 static pid_t idle_child_of(uid_t real, uid_t effective, uid_t saved)
 {
@@ -292,7 +344,7 @@ static pid_t idle_child_of(uid_t real, uid_t effective, uid_t saved)
 
 /* The caller is root. */
 static const struct {
-	uid_t owner;                  /* of the file, */
+	uid_t owner;                  /* of the file, or of its directory, */
 	uid_t real, effective, saved; /* and users of the process that it names */
 	int result;
 } owners[] = {
@@ -322,6 +374,25 @@ TEST_EACH(a_file_is_trusted_if_its_owner_could_send_the_signal, owners)
 	write_pid(pid);
 	ck_assert_int_eq(chown(PATH, owners[_i].owner, 0), 0);
 	ck_assert_int_eq(send_to_holder(SIGHUP), owners[_i].result);
+	if (owners[_i].result < 0)
+		ck_assert_int_eq(kill(pid, SIGKILL), 0);
+	ck_assert_int_eq(end_of(pid), owners[_i].result < 0 ? SIGKILL : SIGHUP);
+	unlink(PATH);
+}
+
+/* The file is root's. */
+TEST_EACH(a_directory_is_trusted_if_its_owner_could_send_the_signal, owners)
+{
+	pid_t pid;
+
+	SKIP_UNLESS_ROOT();
+	skip_without_pidfds();
+	skip_if_shared();
+	pid = idle_child_of(owners[_i].real, owners[_i].effective, owners[_i].saved);
+	write_pid(pid);
+	ck_assert_int_eq(chown(".", owners[_i].owner, 0), 0);
+	ck_assert_int_eq(send_to_holder(SIGHUP), owners[_i].result);
+	ck_assert_int_eq(chown(".", 0, 0), 0);
 	if (owners[_i].result < 0)
 		ck_assert_int_eq(kill(pid, SIGKILL), 0);
 	ck_assert_int_eq(end_of(pid), owners[_i].result < 0 ? SIGKILL : SIGHUP);
@@ -366,7 +437,7 @@ TEST(a_file_of_the_caller_is_trusted)
 	SKIP_UNLESS_ROOT();
 	skip_without_pidfds();
 	skip_if_shared();
-	ck_assert_int_eq(chmod(".", 0777), 0);
+	ck_assert_int_eq(chmod(".", 01777), 0);
 	ck_assert_int_eq(as_nobody(send_to_own, NULL), 0);
 	ck_assert_int_eq(chmod(".", 0755), 0);
 }

@@ -467,6 +467,19 @@ TEST(a_file_of_the_callers_user_is_trusted)
 	end();
 }
 
+TEST(a_directory_of_the_callers_user_is_trusted)
+{
+	SKIP_UNLESS_ROOT();
+	begin();
+	ck_assert_int_eq(chown(".", STRANGER, STRANGER), 0);
+	ck_assert_int_eq(send_to_holder(0), -EPERM);
+	steer_result("sys_geteuid", EVERY, STRANGER);
+	ck_assert_int_eq(send_to_holder(0), 0);
+	steer_reset();
+	ck_assert_int_eq(chown(".", 0, 0), 0);
+	end();
+}
+
 /* On another machine a PID means nothing. */
 TEST(a_third_party_file_on_a_network_file_system_names_nobody_here)
 {
@@ -564,11 +577,12 @@ static const struct {
 	int nth, result, expected;
 } errors[] = {
 	{ "sys_openat", 1, -EMFILE, -EMFILE },
-	/* both looks at the file, its record, and whose it is */
+	/* both looks at the file, its record, and whose it and its directory are */
 	{ "sys_open_path", 1, -EIO, -EIO },
 	{ "sys_open_path", 2, -EIO, -EIO },
 	{ "sys_fgetxattr", 2, -EIO, -EIO },
 	{ "sys_fstat", 2, -EIO, -EIO },
+	{ "sys_fstat", 3, -EIO, -EIO },
 	{ "sys_pidfd_open", 2, -EMFILE, -EMFILE },
 	{ "sys_pidfd_open", 2, -ENOSYS, -ENOSYS },
 	{ "sys_pidfd_open", 2, -EPERM, -ENOSYS },
