@@ -567,10 +567,10 @@ int lockfile_pid_timedlock(struct lockfile_pid *lock, int timeout_ms);
  * handle holds nothing now; -EINPROGRESS: the handle is in line.  After any
  * other error the handle still holds the lock: -EACCES, -EPERM, -EROFS: the file
  * may not be removed (say, privileges were dropped).  This takes no new
- * descriptor.  But if our descriptors were closed underneath, or if the lock is
- * inheritable, a file has to be made beside it for a moment.  That takes a
- * descriptor, but for an inheritable lock on a file system with O_TMPFILE; and then
- * there are -EAGAIN: another process has kept the right to do so for
+ * descriptor.  But if our descriptors were closed externally, if the lock is
+ * inheritable, or on a network or FUSE file system, a file has to be made beside it for
+ * a moment.  That takes a descriptor, but for an inheritable lock on a file system with
+ * O_TMPFILE; and then there are -EAGAIN: another process has kept the right to do so for
  * a second; and -EEXIST: what is at PATH.takeover was not made by this library, and is
  * left alone.  And the general ones.
  *

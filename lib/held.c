@@ -248,16 +248,22 @@ void held_lose(struct lockfile_pid *lock)
 	lock_drop(lock);
 }
 
+/*
+ * Can nobody take over what we hold?  A process that it is held for may have ended.  A
+ * server that has forgotten our kernel lock may have
+ * let another host find our file stale; it gives the lock back to who asks for it before
+ * that host has it, so that to ask proves nothing.
+ */
+static bool holds_alone(const struct lockfile_pid *lock)
+{
+	return !lock->file.inheritable && !lock->file.holder && pidfile_is_local(&lock->file);
+}
+
 static int release_in(struct lockfile_pid *lock, int dirfd, bool *has_fd)
 {
 	int r;
 
-	/*
-	 * Without the kernel lock another host can take over between check and unlink, and
-	 * anybody can if it is held for a process that has ended.
-	 */
-	if (*has_fd && !lock->file.inheritable && !lock->file.holder &&
-	    pidfile_keeps_lock(&lock->file) == 1)
+	if (*has_fd && holds_alone(lock))
 		return release_alone(lock, dirfd);
 	r = release_by_right(lock, dirfd);
 	/* which may have waited for a second */
@@ -265,15 +271,19 @@ static int release_in(struct lockfile_pid *lock, int dirfd, bool *has_fd)
 	return r;
 }
 
-/* Whether the kept directory is open for certain: our file was found in it. */
-static bool is_kept_dir_open(const struct found *found)
+/*
+ * Whether the kept directory is open for certain: our file was found in it just now, or, if
+ * the release may have waited since, its number has the marks still.
+ */
+static bool is_kept_dir_open(const struct lockfile_pid *lock, const struct found *found)
 {
-	return found->dirfd >= 0 && !found->opened;
+	return found->dirfd >= 0 && !found->opened &&
+	       (holds_alone(lock) || path_is_kept_dir(&lock->dir));
 }
 
 static void close_kept_dir(struct lockfile_pid *lock, bool has_fd, const struct found *found)
 {
-	if (has_fd && is_kept_dir_open(found))
+	if (has_fd && is_kept_dir_open(lock, found))
 		fd_close(&lock->dir);
 	else
 		path_drop_dir(&lock->dir, !has_fd);
@@ -293,7 +303,7 @@ static void finish(struct lockfile_pid *lock, int r, bool has_fd, const struct f
 	if (has_fd && (r < 0 || found->links > 1))
 		pidfile_mark_let_go(&lock->file, lock->file.descriptor.fd);
 	pidfile_drop(&lock->spare);
-	if (has_fd && is_kept_dir_open(found) && !is_table_full(woken)) {
+	if (has_fd && is_kept_dir_open(lock, found) && !is_table_full(woken)) {
 		fd_close_two(&lock->file.descriptor, &lock->dir);
 		return;
 	}

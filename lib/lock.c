@@ -56,9 +56,8 @@
  * the one that was judged, is what is at PATH.takeover stale) the attributes of the
  * directory are asked of the server, which makes the kernel look up the names again.  To
  * ask for those of the name itself would only refresh the inode that the cache has.  A
- * server also loses kernel locks, if it was out of reach for too long: a holder asks for
- * its own again.  If that is lost, it releases with the right to replace, because others
- * may take over meanwhile.
+ * server also loses kernel locks, if it was out of reach for too long, and then others may
+ * take over.  Therefore a holder releases with the right to replace there.
  *
  * Wake.  Between unlink and close one waiter is woken, see queue.c.  That is for
  * speed alone: each waiter looks again by itself.

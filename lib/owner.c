@@ -308,6 +308,15 @@ int owner_of(pid_t pid, const struct owner *self, struct owner *ret)
 	return owner_pid_alive(pid) ? 0 : -ESRCH;
 }
 
+bool owner_has_same_start(const struct owner *recorded, const struct owner *self)
+{
+	uint64_t start = 0;
+
+	if (same_clock(recorded, self))
+		read_start(recorded->pid, &start);
+	return start != 0 && start == recorded->start;
+}
+
 enum owner_state owner_state(const struct owner *recorded, const struct owner *self)
 {
 	bool by_inode = recorded->pidfd_inode != 0 && self->pidfd_inode != 0;

@@ -18,7 +18,7 @@ struct owner {
 	uint32_t pid_namespace;  /* inode number of /proc/self/ns/pid */
 	uint32_t time_namespace; /* the one that start is counted in */
 	uint64_t start;          /* clock ticks since boot, proc_pid_stat(5) */
-	uint64_t pidfd_inode;    /* never reused, if there is a pidfs (Linux 6.9) */
+	uint64_t pidfd_inode;    /* never reused in one boot, if there is a pidfs (Linux 6.9) */
 	uint32_t image;          /* token of the program image (image.h) */
 	unsigned char boot[BOOT_ID_SIZE];
 };
@@ -44,6 +44,13 @@ bool owner_has_boot(const struct owner *owner);
 
 /* Do a and b come from one boot of one kernel?  Unknown is a boot of its own. */
 bool owner_same_boot(const struct owner *a, const struct owner *b);
+
+/*
+ * Did the process that has the PID of the record now start when the recorded one did, as
+ * far as self can tell?  Of records of different boots that is rarely so; pidfd inodes
+ * begin at the same number in each boot, and so are often the same.
+ */
+bool owner_has_same_start(const struct owner *recorded, const struct owner *self);
 
 /* Do a and b, which are of one boot, live in one PID namespace? */
 bool owner_same_pids(const struct owner *a, const struct owner *b);

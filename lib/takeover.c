@@ -265,10 +265,24 @@ static int arrived(const struct lockfile_pid *lock, const struct pidfile *candid
 	return at < 0 ? at : -EAGAIN;
 }
 
+/*
+ * Is PATH.takeover still ours?  A host that was out of reach for too long has lost it, and
+ * would move the file of the next one.
+ */
+static bool keeps_claim(const struct lockfile_pid *lock, const struct pidfile *candidate, int dirfd)
+{
+	return pidfile_is_local(candidate) ||
+	       (pidfile_is_at(candidate, dirfd, lock->path.takeover) == 1 &&
+	        pidfile_keeps_lock(candidate) == 1);
+}
+
 static int rename_over(const struct lockfile_pid *lock, const struct pidfile *candidate, int dirfd)
 {
-	int r = sys_rename(dirfd, lock->path.takeover, lock->path.name);
+	int r;
 
+	if (!keeps_claim(lock, candidate, dirfd))
+		return -EAGAIN;
+	r = sys_rename(dirfd, lock->path.takeover, lock->path.name);
 	return arrived(lock, candidate, dirfd, r);
 }
 

@@ -164,7 +164,8 @@ static int judge_locked(const struct statement *says)
 /*
  * Was the record made since this machine started?  No kernel lock outlives its kernel,
  * whatever boot ID its maker was shown.  A boot ID that is hidden (ProcSubset=pid in
- * systemd.exec(5)) says nothing; then the recorded process, if it lives, is of this boot.
+ * systemd.exec(5)) says nothing; then the recorded process is of this boot if it lives and
+ * started at the recorded time.
  */
 static bool is_of_this_boot(const struct statement *says, bool locked, int fd)
 {
@@ -175,6 +176,7 @@ static bool is_of_this_boot(const struct statement *says, bool locked, int fd)
 	if (filesystem_is_network(fd))
 		return false;
 	return locked || ((!owner_has_boot(maker) || !owner_has_boot(&says->self)) &&
+	                  owner_has_same_start(maker, &says->self) &&
 	                  owner_state(maker, &says->self) == OWNER_ALIVE);
 }
 
@@ -337,7 +339,7 @@ static int judge_once(const struct judge *judge, struct judged *judged, int dirf
 
 int verdict_judge(struct judged *ret, int dirfd, const struct judge *judge)
 {
-	int r = -EAGAIN;
+	int r = -EAGAIN, dir = 0;
 
 	/* what was removed while it was judged is looked for again */
 	for (int look = 0; (r == -EAGAIN || is_removed(r)) && look < LOOKS; look++) {
@@ -345,9 +347,11 @@ int verdict_judge(struct judged *ret, int dirfd, const struct judge *judge)
 		r = judge_once(judge, ret, dirfd);
 		if (r < 0)
 			verdict_release(ret);
+		if (r == -ESTALE)
+			dir = sys_refresh(dirfd, "");
 	}
 	/* another host has removed the directory itself */
-	if (r == -ESTALE && sys_refresh(dirfd, "") == -ESTALE)
+	if (r == -ESTALE && dir == -ESTALE)
 		return r;
 	return r == -EAGAIN || is_removed(r) ? VERDICT_BUSY : r;
 }

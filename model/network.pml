@@ -9,9 +9,8 @@
  * attributes of the directory.  A file that is removed by one host ends, although
  * another has it open, and its inode number is given again.  Who asks for the attributes
  * of a file that it has open learns whether that has ended.  The server may forget the
- * kernel lock of a holder that it did not hear of for too long; the holder learns that by
- * asking for the lock again.  A lock that a holder has just asked for is not forgotten
- * before its release.
+ * kernel lock of a holder that it did not hear of for too long, and gives it back to a
+ * holder that asks for it before another host has it.
  *
  * Kernel locks are those of all hosts, and the caller says so: a lock file without one is
  * stale.
@@ -23,9 +22,8 @@
  * a kernel lock.
  *
  * What leaves out a guard (then a check must fail):
- *	NO_REFRESH_OF_OWN	release by the inode number of a file that has ended, with
- *				the takeover lock
- *	RELEASE_WITHOUT_LOCK	release alone although the server has forgotten the lock
+ *	NO_REFRESH_OF_OWN	release by the inode number of a file that has ended
+ *	RELEASE_ALONE		without the takeover lock, if the server gives the lock back
  *	NO_TAKEOVER_LOCK	replace without it
  *
  * Not modelled: PATH.takeover that a dead host left (lockfile.pml), hosts that die, the
@@ -48,7 +46,6 @@
 byte path = NONE;
 bool exists[FILES];
 bool locked[FILES];
-bool asked[FILES]; /* the holder has just asked for its lock */
 bool takeover;     /* somebody has the takeover lock */
 
 /* As the hosts have it. */
@@ -76,7 +73,6 @@ inline end_file(number)
 {
 	exists[number] = false;
 	locked[number] = false;
-	asked[number] = false;
 	for (other : 0 .. HOSTS - 1) {
 		own_ended[other] = own_ended[other] || own[other] == number
 	}
@@ -170,23 +166,21 @@ holds:
 	:: cached[_pid] != own[_pid] -> goto lost
 	:: else
 	fi;
-#ifndef RELEASE_WITHOUT_LOCK
-	/* of a file that has ended the server knows no lock */
+#ifdef RELEASE_ALONE
 	if
 	:: own_ended[_pid] -> goto lost
-	:: atomic { !own_ended[_pid] && locked[own[_pid]] -> asked[own[_pid]] = true }
-	:: !own_ended[_pid] && !locked[own[_pid]] ->
-		atomic { !takeover -> takeover = true }
-		refresh();
-		if
-		:: cached[_pid] != own[_pid] || OWN_ENDED -> skip
-		:: else -> remove_path()
-		fi;
-		takeover = false;
-		goto lost
+	:: !own_ended[_pid] -> locked[own[_pid]] = true
 	fi;
-#endif
 	remove_path();
+#else
+	atomic { !takeover -> takeover = true }
+	refresh();
+	if
+	:: cached[_pid] != own[_pid] || OWN_ENDED -> skip
+	:: else -> remove_path()
+	fi;
+	takeover = false;
+#endif
 
 lost:
 	atomic {
@@ -207,6 +201,6 @@ busy:
 active proctype server()
 {
 	do
-	:: atomic { path != NONE && locked[path] && !asked[path] -> locked[path] = false }
+	:: atomic { path != NONE && locked[path] -> locked[path] = false }
 	od
 }

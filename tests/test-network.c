@@ -13,6 +13,7 @@
 #include "steer.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <lockfile-pid.h>
 #include <stdio.h>
 #include <string.h>
@@ -135,11 +136,10 @@ TEST_EACH(verify_tells_that_the_server_has_lost_the_lock, lost)
 }
 
 /* Its inode number is that of the file of another host by now, which is at the path. */
-TEST_EACH(file_that_another_host_removed_is_not_ours_by_its_number, lost)
+TEST(file_that_another_host_removed_is_not_ours_by_its_number)
 {
 	struct lockfile_pid *lock = hold(false);
 
-	steer_result("sys_write_lock", 1, lost[_i]);
 	/* of the path, of the directory, and of our file */
 	steer_result("sys_refresh", 3, -ESTALE);
 	ck_assert_int_eq(lockfile_pid_unlock(lock), ROGUE);
@@ -148,14 +148,62 @@ TEST_EACH(file_that_another_host_removed_is_not_ours_by_its_number, lost)
 	end(lock);
 }
 
-/* Another host could take over between the check and the removal. */
-TEST_EACH(unlock_without_the_kernel_lock_keeps_others_from_taking_over, lost)
+/* It could do so between the check and the removal. */
+TEST(unlock_keeps_other_hosts_from_taking_over)
 {
 	struct lockfile_pid *lock = hold(false);
 
-	steer_result("sys_write_lock", 1, lost[_i]);
 	ck_assert_int_eq(lockfile_pid_unlock(lock), 0);
 	ck_assert_int_ge(steer_count("sys_link_fd"), 1);
+	end(lock);
+}
+
+static void close_and_open(void *fd)
+{
+	ck_assert_int_eq(dup2(STDERR_FILENO, *(int *)fd), *(int *)fd);
+}
+
+TEST(directory_that_is_closed_while_unlock_waits_is_not_closed_again)
+{
+	struct lockfile_pid *lock = hold(false);
+	int fd = lock->dir.fd;
+
+	/* the file at PATH.takeover, which is removed after the lock file */
+	steer_after("sys_unlinkat", 2, close_and_open, &fd);
+	ck_assert_int_eq(lockfile_pid_unlock(lock), 0);
+	ck_assert_int_ge(fcntl(fd, F_GETFD), 0);
+	close(fd);
+	end(lock);
+}
+
+TEST(takeover_file_of_another_host_is_not_moved)
+{
+	struct lockfile_pid *lock = begin();
+
+	forge_foreign(PATH, dead_pid());
+	ck_assert_int_eq(lockfile_pid_set_cluster_locks(lock, 1), 0);
+	/* after our own came there, and after the stale file was looked at */
+	steer_before("sys_refresh", 3, replace_by_data, takeover_path);
+	ck_assert_int_eq(lockfile_pid_trylock(lock), -EEXIST);
+	assert_content(TAKEOVER, DATA);
+	ck_assert_int_eq(steer_count("sys_rename"), 0);
+	unlink(TAKEOVER);
+	unlink(PATH);
+	end(lock);
+}
+
+TEST(takeover_lock_that_the_server_has_lost_is_not_used)
+{
+	struct lockfile_pid *lock = begin();
+
+	forge_foreign(PATH, dead_pid());
+	ck_assert_int_eq(lockfile_pid_set_cluster_locks(lock, 1), 0);
+	/* the first made the prepared file */
+	steer_result("sys_write_lock", 2, -EIO);
+	ck_assert_int_eq(lockfile_pid_trylock(lock), 0);
+	ck_assert_int_eq(steer_count("sys_rename"), 1);
+	ck_assert_int_ge(steer_count("sys_write_lock"), 4);
+	ck_assert_int_eq(lockfile_pid_unlock(lock), 0);
 	end(lock);
 }
 
@@ -200,7 +248,8 @@ TEST(stale_file_is_looked_at_by_the_server_before_it_is_replaced)
 	ck_assert_int_eq(lockfile_pid_set_cluster_locks(lock, 1), 0);
 	ck_assert_int_eq(lockfile_pid_trylock(lock), 0);
 	ck_assert_ptr_nonnull(strstr(steer_trace(), " refresh fstatat unlinkat "));
-	ck_assert_ptr_nonnull(strstr(steer_trace(), " refresh fstatat rename "));
+	ck_assert_ptr_nonnull(
+		strstr(steer_trace(), " refresh fstatat refresh fstatat write_lock rename "));
 	ck_assert_int_eq(lockfile_pid_unlock(lock), 0);
 	end(lock);
 }
@@ -239,7 +288,9 @@ TEST(nothing_is_asked_on_a_local_file_system)
 	steer_reset();
 	ck_assert_int_eq(lockfile_pid_new(&lock, PATH), 0);
 	steer_file_system(0xef53);
+	forge_foreign(PATH, dead_pid());
 	ck_assert_int_eq(lockfile_pid_trylock(lock), 0);
+	ck_assert_int_eq(steer_count("sys_write_lock"), 1);
 	ck_assert_int_eq(lockfile_pid_verify(lock), 0);
 	ck_assert_int_eq(lockfile_pid_unlock(lock), 0);
 	ck_assert_int_eq(steer_count("sys_refresh"), 0);

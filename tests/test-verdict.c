@@ -42,6 +42,13 @@ static void unknown_boot(struct owner *owner)
 	memset(owner->boot, 0, BOOT_ID_SIZE);
 }
 
+/* Of the first processes of each boot the inodes of pidfds are the same. */
+static void unknown_boot_other_start(struct owner *owner)
+{
+	unknown_boot(owner);
+	owner->start--;
+}
+
 static void other_pid_namespace(struct owner *owner)
 {
 	owner->pid_namespace++;
@@ -166,9 +173,11 @@ static const struct row {
 	{ NONE, true, LIVING, other_boot, 0, DEAD, 0, NO_PID },
 	{ NONE, true, GONE, other_boot, EXT4, DEAD, 0, NO_PID },
 	{ NONE, true, GONE, unknown_boot, 0, DEAD, 0, NO_PID },
+	{ NONE, true, ZOMBIE, unknown_boot, 0, DEAD, 0, NO_PID },
 	/* a hidden boot ID does not hide a process that lives */
 	{ NONE, true, LIVING, unknown_boot, 0, BUSY, BUSY, 0 },
 	{ NONE, true, LIVING, unknown_boot, NFS, BUSY, BUSY, NO_PID },
+	{ NONE, true, LIVING, unknown_boot_other_start, 0, DEAD, 0, NO_PID },
 	{ NONE, true, LIVING, other_boot, NFS, BUSY, BUSY, NO_PID },
 	{ NONE, true, GONE, other_boot, FUSE, BUSY, BUSY, NO_PID },
 	{ NONE, true, GONE, other_boot, CIFS, BUSY, BUSY, NO_PID },
