@@ -250,9 +250,9 @@ void held_lose(struct lockfile_pid *lock)
 
 /*
  * Can nobody take over what we hold?  A process that it is held for may have ended.  A
- * server that has forgotten our kernel lock may have
- * let another host find our file stale; it gives the lock back to who asks for it before
- * that host has it, so that to ask proves nothing.
+ * server that has forgotten our kernel lock may have let another host find our file stale;
+ * it gives the lock back to who asks for it before that host has it, so that to ask proves
+ * nothing.
  */
 static bool holds_alone(const struct lockfile_pid *lock)
 {
