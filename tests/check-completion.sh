@@ -56,6 +56,64 @@ nothing()
 	gives '' "$@"
 }
 
+# The others: the same options, and what they can be asked without a terminal.
+
+# names_of: long options without what follows them
+names_of()
+{
+	grep -o -- '--[a-z][a-z-]*' | sort -u
+}
+
+zsh_has_options()
+{
+	zsh=$top_srcdir/tools/completion/_lockfile-pid
+	{ sed -n '/^either=/,/^cluster=/p' "$zsh"; sed -n "/^	$1)/,/;;/p" "$zsh"; } |
+		names_of >"$tmp/found"
+	"$TOOL" "$1" --help | names_of | diff - "$tmp/found"
+}
+
+# fish_gives EXPECTED LINE: the words, without what is said of them
+fish_gives()
+{
+	# shellcheck disable=SC2086 # words
+	printf '%s\n' $1 | sort >"$tmp/expected"
+	(cd "$dir" && HOME=$tmp fish --no-config -c "
+		source $top_srcdir/tools/completion/lockfile-pid.fish
+		complete -C '$2'") >"$tmp/found" 2>&1
+	cut -f 1 "$tmp/found" | sort -u | diff "$tmp/expected" -
+}
+
+fish_has_options()
+{
+	fish_gives "$("$TOOL" "$1" --help | names_of)" "lockfile-pid $1 --"
+}
+
+if [ -x "${TOOL:?}" ]; then
+	for command in run check signal lock unlock; do
+		expect "zsh: $command: its options" zsh_has_options "$command"
+	done
+fi
+if command -v zsh >/dev/null; then
+	expect 'zsh: it is a script of zsh' zsh -fn "$top_srcdir/tools/completion/_lockfile-pid"
+else
+	skip 'zsh: it is a script of zsh' 'zsh is not installed'
+fi
+if [ -x "$TOOL" ] && command -v fish >/dev/null; then
+	expect 'fish: a command that is begun' fish_gives check 'lockfile-pid ch'
+	for command in run check signal lock unlock; do
+		expect "fish: $command: its options" fish_has_options "$command"
+	done
+	expect 'fish: a path after an argument' fish_gives one.pid 'lockfile-pid run -w 2 on'
+	expect 'fish: a path' fish_gives 'one.pid run.d/' 'lockfile-pid check '
+	expect 'fish: a command after the path' fish_gives chgrp 'lockfile-pid run one.pid chgr'
+	expect 'fish: a command after options and the path' \
+		fish_gives chgrp 'lockfile-pid run -n -w 2 -- one.pid -- chgr'
+	expect 'fish: the words of the command' \
+		fish_gives one.pid 'lockfile-pid run -w 2 one.pid cat on'
+else
+	skip 'fish: what it completes' 'fish is not installed'
+fi
+
 if ! command -v bash >/dev/null || [ ! -e "$framework" ]; then
 	skip 'completion' 'bash-completion is not installed'
 	finish

@@ -297,11 +297,39 @@ timed_wait_ends()
 	start_holder && run timed 0 && [ "$(cat "$tmp/out")" = busy ]
 }
 
-script_runs_itself_once()
+# What a script leaves that ends without unlocking is removed by the keeper.
+script_runs_once()
 {
-	run itself 0 && grep -x 'only one of me runs: [0-9]*' "$tmp/out" && nothing_is_left ||
+	run once 0 && grep -x 'only one of me runs: [0-9]*' "$tmp/out" && await nothing_is_left ||
 		return
-	start_holder && run itself 1 && [ ! -s "$tmp/out" ]
+	start_holder && run once 1 && [ ! -s "$tmp/out" ]
+}
+
+script_locks_in_the_middle()
+{
+	printf 'several at once\none at a time\nseveral again\n' >"$tmp/lines"
+	run middle 0 && same "$tmp/lines" "$tmp/out" && nothing_is_left || return
+	# while another holds the lock it does what needs none
+	start_holder && sed 's/-w 30/-n/' "$tmp/middle" >"$tmp/middle-now" &&
+		run middle-now 1 && [ "$(cat "$tmp/out")" = 'several at once' ]
+}
+
+container_starts_once()
+{
+	run container 0 && grep -x started "$tmp/out" && nothing_is_left || return
+	start_holder && run container 1 && [ ! -s "$tmp/out" ]
+}
+
+unit_runs_the_tool()
+{
+	grep -x 'KillMode=mixed' "$tmp/unit" &&
+		sed -n 's|^ExecStart=/usr/bin/\(.*\) exampled$|\1 cat '"$service"'|p' "$tmp/unit" >"$tmp/exec" &&
+		run exec 0 && grep -x '[0-9][0-9]*' "$tmp/out" && nothing_is_left
+}
+
+postinst_waits_for_its_turn()
+{
+	run postinst 0 && [ "$(ls "$dir")" = example-index ]
 }
 
 # The service: it is started, asked for, and stopped.
@@ -374,8 +402,16 @@ try 'it does not start twice' cron_job_does_not_start_twice
 expect 'the wait for a limited time is there' script timed lockfile-pid.1 'echo busy'
 try 'it has the lock' timed_wait_has_the_lock
 try 'it ends' timed_wait_ends
-expect 'the script that runs itself is there' script itself lockfile-pid.1 EXAMPLE_LOCKED
-try 'it runs once' script_runs_itself_once
+expect 'the script of which one runs is there' script once lockfile-pid.1 'only one of me'
+try 'it runs once' script_runs_once
+expect 'the script that locks in the middle is there' script middle lockfile-pid.1 'several again'
+try 'it locks in the middle' script_locks_in_the_middle
+expect 'the entry point of a container is there' script container lockfile-pid.1 'echo started'
+try 'it starts once' container_starts_once
+expect 'the service is there' script unit lockfile-pid.1 KillMode
+try 'it runs the tool' unit_runs_the_tool
+expect 'the maintainer script that writes a file is there' script postinst lockfile-pid.1 example-index
+try 'it writes the file' postinst_waits_for_its_turn
 expect 'the start of a daemon is there' script start lockfile-pid.1 start-stop-daemon
 expect 'the question who holds the lock is there' script show lockfile-pid.1 'check /run'
 expect 'so is the answer' script shown lockfile-pid.1 'held by PID'

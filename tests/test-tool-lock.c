@@ -264,6 +264,48 @@ TEST_EACH(the_lock_of_a_subshell_is_the_subshells, shells)
 	ck_assert_int_eq(contend(), 0);
 }
 
+/* What scripts do with flock(1), and what they print.  "busy" is said by a contender. */
+#define CONTEND "$T run -n -E 9 " LOCK " echo free || echo busy;"
+static const struct {
+	const char *script, *printed;
+} idioms[] = {
+	/* the whole script */
+	{ "$T lock -n " LOCK " || exit; " CONTEND, "busy\n" },
+	/* one command */
+	{ "$T run " LOCK " sh -c '" CONTEND "'; " CONTEND, "busy\nfree\n" },
+	/* the middle of the script */
+	{ CONTEND "$T lock " LOCK "; " CONTEND "$T unlock " LOCK ";" CONTEND,
+	  "free\nbusy\nfree\n" },
+	/* several commands */
+	{ "$T lock " LOCK " && { " CONTEND CONTEND " $T unlock " LOCK "; }; " CONTEND,
+	  "busy\nbusy\nfree\n" },
+	/* early release */
+	{ "$T lock " LOCK "; if true; then " CONTEND "$T unlock " LOCK "; fi; " CONTEND,
+	  "busy\nfree\n" },
+	/* children in the background, which go on without the lock */
+	{ "$T lock " LOCK "; sleep 1000 <&- >&- 2>&- & p=$!; $T unlock " LOCK ";" CONTEND "kill $p",
+	  "free\n" },
+};
+
+static void assert_idioms(void)
+{
+	struct job job = { .before_exec = NULL };
+	size_t i;
+
+	for (i = 0; i < sizeof(idioms) / sizeof(idioms[0]); i++) {
+		SCRIPT(&job, idioms[i].script);
+		ck_assert_str_eq(job.out.text, idioms[i].printed);
+		ck_assert_int_eq(contend(), 0);
+	}
+}
+
+TEST_EACH(idioms_of_scripts_exclude_others_as_long_as_they_say, shells)
+{
+	jobs_are_scripts(shells[_i]);
+	skip_without_attributes();
+	assert_idioms();
+}
+
 TEST(a_parent_that_is_process_1_gets_no_lock)
 {
 	struct job job = { .before_exec = be_process_1 };
