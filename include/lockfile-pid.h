@@ -344,9 +344,10 @@ int lockfile_pid_new(struct lockfile_pid **ret_lock, const char *path);
  * @ret_lock: where the handle goes; the caller frees it (lockfile_pid_free())
  * @path: as for lockfile_pid_new()
  * @flags: of enum lockfile_pid_flags
- * @ret_holder: NULL, or where the PID of the process goes that holds the lock; 0 if the
- *	result is another, or if the PID is not known or means nothing here.  It is always
- *	written
+ * @ret_holder: NULL, or where the PID of the process goes that holds the lock.  It is always
+ *	written: the PID if the result is LOCKFILE_PID_ERR_BUSY, or if a wait for that process
+ *	ended in an error such as -EACCES, -EROFS or -EINTR; 0 if the result is another, or if
+ *	the PID is not known or means nothing here
  *
  * This is lockfile_pid_new(), the settings that @flags names, and one attempt by
  * lockfile_pid_trylock(), or by lockfile_pid_lock() with LOCKFILE_PID_WAIT.  After an error
@@ -633,7 +634,8 @@ int lockfile_pid_check(const struct lockfile_pid *lock, pid_t *ret_pid);
  *
  * This looks at nothing: it returns the PID that the last attempt to lock, by whatever
  * function, found at the path when it failed.  lockfile_pid_check() afterwards may find
- * somebody else, or nobody.  While the handle waits, this is the holder that it waits for.
+ * somebody else, or nobody.  While the handle waits, this is the holder that it waits for, and
+ * 0 while it yields (see Waiting).
  * After lockfile_pid_signal() it is the process that the signal was for.
  *
  * Returns: the PID; 0 if there was none, if it is not known or means nothing here (the holder

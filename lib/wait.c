@@ -155,8 +155,11 @@ static int first_attempt(struct lockfile_pid *lock, bool *ret_yields)
 	int r;
 
 	*ret_yields = must_yield(&lock->yield);
-	if (*ret_yields)
+	if (*ret_yields) {
+		/* whom an earlier attempt found is not whom we yield to */
+		lock->found = 0;
 		return LOCKFILE_PID_ERR_BUSY;
+	}
 	r = lock_acquire(lock, &holder);
 	end_yield(&lock->yield, r);
 	return r;

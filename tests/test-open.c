@@ -8,6 +8,8 @@
 #include <lockfile-pid.h>
 #include <pthread.h>
 #include <sched.h>
+#include <signal.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 
 #define PATH    "x.pid"
@@ -151,6 +153,66 @@ TEST(open_that_waits_gets_the_lock_when_it_is_released)
 	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
 	ck_assert_int_eq(status, 0);
 	lockfile_pid_free(holder);
+}
+
+/* A wait that ends in an error */
+
+static void open_where_we_may_not_write(void *holder)
+{
+	struct lockfile_pid *lock = PATTERN;
+	pid_t found = -7;
+
+	REQUIRE(lockfile_pid_open(&lock, PATH, LOCKFILE_PID_WAIT, &found) == -EACCES);
+	REQUIRE(found == *(const pid_t *)holder);
+	REQUIRE(lock == PATTERN);
+}
+
+TEST(open_that_waits_where_it_may_not_write_says_whom_it_lost_to)
+{
+	struct holder holder = holder_start(PATH);
+
+	SKIP_UNLESS_ROOT();
+	ck_assert_int_eq(chmod(".", 0755), 0);
+	ck_assert_int_eq(holder_do(&holder, "trylock"), 0);
+	ck_assert_int_eq(as_nobody(open_where_we_may_not_write, &holder.pid), 0);
+	holder_end(&holder);
+}
+
+static void handle(int signal)
+{
+	(void)signal;
+}
+
+static void open_until_a_signal(pid_t holder)
+{
+	const struct sigaction action = { .sa_handler = handle };
+	struct lockfile_pid *lock = PATTERN;
+	pid_t found = -7;
+
+	REQUIRE(sigaction(SIGUSR1, &action, NULL) == 0);
+	REQUIRE(lockfile_pid_open(&lock, PATH, LOCKFILE_PID_WAIT, &found) == -EINTR);
+	REQUIRE(found == holder);
+	REQUIRE(lock == PATTERN);
+	_exit(0);
+}
+
+TEST(open_that_is_interrupted_while_it_waits_says_whom_it_lost_to)
+{
+	struct holder holder = holder_start(PATH);
+	pid_t pid;
+	int status;
+
+	ck_assert_int_eq(holder_do(&holder, "trylock"), 0);
+	pid = checked_fork();
+	if (pid == 0)
+		open_until_a_signal(holder.pid);
+	/* signals are let in when it sleeps */
+	while (!exists(PATH ".queue"))
+		sched_yield();
+	ck_assert_int_eq(kill(pid, SIGUSR1), 0);
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	ck_assert_int_eq(status, 0);
+	holder_end(&holder);
 }
 
 static void *open_and_wait(void *unused)

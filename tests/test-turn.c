@@ -118,6 +118,30 @@ TEST_EACH(who_comes_back_soon_yields, comings)
 }
 
 /* It ends so long after the release, whenever that one came back. */
+/* The holder that an attempt found before is not whom it yields to. */
+TEST(who_yields_waits_for_no_holder)
+{
+	struct lockfile_pid *other;
+
+	begin();
+	other = new_lock("x.pid");
+	ck_assert_int_eq(lockfile_pid_trylock(other), 0);
+	ck_assert_int_eq(lockfile_pid_trylock(greedy), BUSY);
+	ck_assert_int_eq(lockfile_pid_holder(greedy), getpid());
+	ck_assert_int_eq(lockfile_pid_unlock(other), 0);
+	lockfile_pid_free(other);
+	ck_assert_int_eq(lockfile_pid_wait_begin(greedy), BUSY);
+	ck_assert(greedy->yield.is_on);
+	ck_assert_int_eq(lockfile_pid_holder(greedy), 0);
+	/* and then it is known who was served */
+	take_turn();
+	pass(FIRST_MS);
+	ck_assert_int_eq(lockfile_pid_wait_continue(greedy), BUSY);
+	ck_assert_int_eq(lockfile_pid_holder(greedy), getpid());
+	ck_assert_int_eq(lockfile_pid_unlock(waiter), 0);
+	end();
+}
+
 TEST(a_yield_is_counted_from_the_release)
 {
 	begin();
