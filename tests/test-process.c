@@ -227,7 +227,7 @@ static void end(struct pidfile *file)
 TEST(fork_closes_the_files_in_the_child)
 {
 	int before = count_descriptors();
-	struct pidfile file;
+	struct pidfile file = PIDFILE_NONE;
 	pid_t pid;
 
 	make(&file);
@@ -384,7 +384,7 @@ static void make_without_descriptors(void *argument)
 
 TEST(child_that_cannot_make_a_file_does_not_have_its_parents)
 {
-	struct pidfile file;
+	struct pidfile file = PIDFILE_NONE;
 
 	make(&file);
 	ck_assert_int_eq(in_child(make_without_descriptors, &file), 0);
@@ -393,7 +393,7 @@ TEST(child_that_cannot_make_a_file_does_not_have_its_parents)
 
 static void make_and_end_one(void *unused)
 {
-	struct pidfile file;
+	struct pidfile file = PIDFILE_NONE;
 
 	(void)unused;
 	make(&file);
@@ -404,7 +404,7 @@ static void make_and_end_one(void *unused)
 
 TEST(child_makes_files_of_its_own)
 {
-	struct pidfile file;
+	struct pidfile file = PIDFILE_NONE;
 
 	make(&file);
 	ck_assert_int_eq(rename(FILE_NAME, "parents.pid"), 0);
@@ -446,7 +446,7 @@ static void check_copies_twice(void *argument)
 TEST(fork_leaves_a_shared_file_open_in_children)
 {
 	struct copies copies = { .before = count_descriptors() };
-	struct pidfile kept, closed;
+	struct pidfile kept = PIDFILE_NONE, closed = PIDFILE_NONE;
 
 	make(&kept);
 	fd_keep_in_child(&kept.descriptor);
@@ -758,7 +758,7 @@ TEST_EACH(fork_by_another_thread_takes_no_candidate_to_adopt_along, adoptions)
 static struct {
 	pthread_t thread;
 	sem_t inside, go_on;
-	struct pidfile file;
+	struct pidfile file = PIDFILE_NONE;
 	int result;
 } stuck;
 
@@ -1178,7 +1178,7 @@ TEST(fork_by_a_thread_keeps_other_calls_out_of_the_gate)
 
 TEST(fork_leaves_a_file_open_whose_close_may_hang)
 {
-	struct pidfile file;
+	struct pidfile file = PIDFILE_NONE;
 	pid_t pid;
 	int fd;
 
@@ -1199,7 +1199,7 @@ static const struct {
 
 TEST_EACH(close_may_hang_on_network_file_systems_only, kinds)
 {
-	struct pidfile file;
+	struct pidfile file = PIDFILE_NONE;
 
 	steer_reset();
 	steer_file_system(kinds[_i].type);
@@ -1381,7 +1381,7 @@ static const int orders[][3] = {
 TEST_EACH(files_leave_the_list_in_any_order, orders)
 {
 	static const char *const names[] = { "a", "b", "c" };
-	struct pidfile files[3];
+	struct pidfile files[3] = { PIDFILE_NONE, PIDFILE_NONE, PIDFILE_NONE };
 	bool known[3] = { true, true, true };
 
 	ck_assert_int_eq(process_init(), 0);
@@ -1451,7 +1451,7 @@ TEST(a_failed_look_at_who_we_are_is_told_and_forgotten)
 
 TEST(unknown_numbers_and_inodes_are_nobodys)
 {
-	struct pidfile file;
+	struct pidfile file = PIDFILE_NONE;
 
 	make(&file);
 	ck_assert(!pidfile_find_nonce(file.nonce + 1));
