@@ -758,7 +758,7 @@ TEST_EACH(fork_by_another_thread_takes_no_candidate_to_adopt_along, adoptions)
 static struct {
 	pthread_t thread;
 	sem_t inside, go_on;
-	struct pidfile file = PIDFILE_NONE;
+	struct pidfile file;
 	int result;
 } stuck;
 
