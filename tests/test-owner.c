@@ -1002,3 +1002,31 @@ TEST(users_of_a_process_that_cannot_be_seen_are_unknown)
 	ck_assert(!owner_is_of_user(getpid(), getuid()));
 	steer_reset();
 }
+
+TEST(processes_are_the_same_by_all_that_is_known_of_both)
+{
+	const struct owner a = { .pid = 5, .pid_namespace = 1, .time_namespace = 2 };
+	struct owner b = a, c = a;
+
+	ck_assert(owner_is_same(&a, &b));
+	b.pid = 6;
+	ck_assert(!owner_is_same(&a, &b));
+	b = a;
+	b.pid_namespace = 3;
+	ck_assert(!owner_is_same(&a, &b));
+	b.pid_namespace = c.pid_namespace = 0; /* unknown is none */
+	ck_assert(!owner_is_same(&c, &b));
+	b = c = a;
+	b.start = 10;
+	ck_assert(owner_is_same(&a, &b));
+	c.start = 11;
+	ck_assert(!owner_is_same(&c, &b));
+	c.time_namespace = 4; /* another clock */
+	ck_assert(owner_is_same(&c, &b));
+	b.pidfd_inode = 20;
+	ck_assert(owner_is_same(&c, &b));
+	c.pidfd_inode = 21;
+	ck_assert(!owner_is_same(&c, &b));
+	c.pidfd_inode = 20;
+	ck_assert(owner_is_same(&c, &b));
+}

@@ -92,7 +92,8 @@ TEST_EACH(check_names_the_command_that_the_tool_runs, lines)
 /* It has a name, as a thread of the kernel has. */
 TEST(check_names_a_process_without_a_command_line)
 {
-	char *const nothing[] = { strdup(""), NULL };
+	static char empty[] = "";
+	char *const nothing[] = { empty, NULL };
 	struct job job = { .before_exec = NULL };
 	char text[128];
 	int ends[2];
