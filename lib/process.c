@@ -154,14 +154,14 @@ void gate_leave(uintptr_t pass)
 		;
 }
 
-/* With the gate closed: fork() does not wait any more for those that are inside. */
+/*
+ * With the gate closed: fork() does not wait any more for those that are inside.  A call
+ * that leaves at the same moment finds another pass, or is among those that are forgotten.
+ */
 static void give_up_calls(void)
 {
-	uintptr_t calls = process.calls;
-
-	while (COUNT(calls) > 0 && !atomic_compare_exchange_weak(&process.calls, &calls,
-	                                                         (PASS(calls) + 1) << PASS_SHIFT))
-		;
+	if (COUNT(process.calls) > 0)
+		process.calls = (PASS(process.calls) + 1) << PASS_SHIFT;
 }
 
 /* Returns with the list locked, and nobody inside whom fork() would still wait for. */

@@ -1030,3 +1030,31 @@ TEST(processes_are_the_same_by_all_that_is_known_of_both)
 	c.pidfd_inode = 20;
 	ck_assert(owner_is_same(&c, &b));
 }
+
+/* What is short now is an error, since it may be known later. */
+TEST(another_process_that_cannot_be_looked_at_now_is_an_error)
+{
+	struct owner self, other;
+
+	steer_reset();
+	ck_assert_int_eq(owner_self(&self), 0);
+	steer_result("sys_pidfd_open", 1, -EMFILE);
+	ck_assert_int_eq(owner_of(getppid(), &self, &other), -EMFILE);
+	steer_reset();
+	steer_result("sys_openat", 2, -ENFILE); /* the first tells how many numbers we have */
+	ck_assert_int_eq(owner_of(getppid(), &self, &other), -ENFILE);
+	steer_reset();
+}
+
+TEST(processes_with_one_inode_unknown_are_compared_by_their_starts)
+{
+	struct owner a = { .pid = 5, .pid_namespace = 1, .pidfd_inode = 20, .start = 10 }, b = a;
+
+	b.pidfd_inode = 0;
+	ck_assert(owner_is_same(&a, &b));
+	ck_assert(owner_is_same(&b, &a));
+	b.start = 11;
+	ck_assert(!owner_is_same(&a, &b));
+	b.start = 0;
+	ck_assert(owner_is_same(&b, &a));
+}

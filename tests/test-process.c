@@ -843,6 +843,27 @@ TEST_EACH(fork_does_not_wait_forever_for_a_call_that_does_not_return, stuck_call
 	steer_reset();
 }
 
+static void *pass_the_gate(void *unused)
+{
+	for (int i = 0; i < 300000; i++)
+		gate_leave(gate_enter());
+	return unused;
+}
+
+/* No call is lost, or counted twice, when others come and go at the same moment. */
+TEST(threads_pass_the_gate_at_the_same_moment)
+{
+	pthread_t threads[4];
+
+	ck_assert_int_eq(process_init(), 0);
+	for (int i = 0; i < 4; i++)
+		ck_assert_int_eq(pthread_create(&threads[i], NULL, pass_the_gate, NULL), 0);
+	for (int i = 0; i < 4; i++)
+		ck_assert_int_eq(pthread_join(threads[i], NULL), 0);
+	ck_assert_int_eq(pauses_of_fork(do_nothing), 0);
+	steer_reset();
+}
+
 TEST(fork_waits_for_no_call_that_has_left)
 {
 	struct lockfile_pid *lock;
@@ -1447,6 +1468,18 @@ TEST(a_failed_look_at_who_we_are_is_told_and_forgotten)
 	ck_assert_int_gt(steer_count("sys_pidfd_open"), 0);
 	ck_assert_int_eq(self.pid, getpid());
 	steer_reset();
+}
+
+TEST(who_does_not_know_itself_takes_no_lock_for_another_process)
+{
+	struct lockfile_pid *lock;
+
+	ck_assert_int_eq(lockfile_pid_new(&lock, "x.pid"), 0);
+	steer_reset();
+	steer_result("sys_pidfd_open", 1, -EMFILE);
+	ck_assert_int_eq(lockfile_pid_set_process(lock, getppid()), -EMFILE);
+	steer_reset();
+	lockfile_pid_free(lock);
 }
 
 TEST(unknown_numbers_and_inodes_are_nobodys)

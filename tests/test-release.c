@@ -1258,3 +1258,33 @@ TEST(must_unlock_says_why_and_aborts)
 	ck_assert_int_eq(unlink("said"), 0);
 	end(lock);
 }
+
+static const struct {
+	const char *call;
+	int error;
+} looks_for_another[] = {
+	{ "sys_openat", -EMFILE }, /* the directory */
+	{ "sys_link_fd", -EIO },   /* the takeover lock */
+	{ "sys_open_path", -EIO }, /* the lock file */
+};
+
+/* By a handle that did not take the lock. */
+TEST_EACH(release_for_another_process_that_cannot_look_is_an_error, looks_for_another)
+{
+	struct lockfile_pid *lock, *holder;
+
+	steer_reset();
+	ck_assert_int_eq(lockfile_pid_new(&holder, PATH), 0);
+	ck_assert_int_eq(lockfile_pid_set_process(holder, getppid()), 0);
+	ck_assert_int_eq(lockfile_pid_trylock(holder), 0);
+	ck_assert_int_eq(lockfile_pid_new(&lock, PATH), 0);
+	ck_assert_int_eq(lockfile_pid_set_process(lock, getppid()), 0);
+	steer_result(looks_for_another[_i].call, EVERY, looks_for_another[_i].error);
+	ck_assert_int_eq(lockfile_pid_unlock(lock), looks_for_another[_i].error);
+	steer_reset();
+	ck_assert_int_eq(lockfile_pid_verify(holder), 0);
+	lockfile_pid_free(lock);
+	ck_assert_int_eq(lockfile_pid_unlock(holder), 0);
+	lockfile_pid_free(holder);
+	assert_nothing_left();
+}
