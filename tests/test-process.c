@@ -471,7 +471,7 @@ static const bool moments[] = { false, true };
 TEST_EACH(fork_follows_a_file_that_was_moved, moments)
 {
 	struct copies copies = { .before = count_descriptors() };
-	struct pidfile kept, closed, first, second;
+	struct pidfile kept = PIDFILE_NONE, closed = PIDFILE_NONE, first, second;
 
 	make(&first);
 	ck_assert_int_eq(rename(FILE_NAME, "kept.pid"), 0);
@@ -1421,7 +1421,7 @@ TEST_EACH(files_leave_the_list_in_any_order, orders)
 TEST_EACH(a_file_is_moved_from_any_place_in_the_list, orders)
 {
 	static const char *const names[] = { "a", "b", "c" };
-	struct pidfile files[3], moved[3];
+	struct pidfile files[3] = { PIDFILE_NONE, PIDFILE_NONE, PIDFILE_NONE }, moved[3];
 
 	ck_assert_int_eq(process_init(), 0);
 	for (int i = 0; i < 3; i++)
