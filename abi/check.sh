@@ -110,7 +110,7 @@ remove_error()
 
 add_error()
 {
-	alter include/lockfile-pid.h '/LOCKFILE_PID_ERR_PROCESS_DEAD = /i LOCKFILE_PID_ERR_EXTRA = -10005,'
+	alter include/lockfile-pid.h '/LOCKFILE_PID_ERR_PROCESS_DEAD = /i LOCKFILE_PID_ERR_EXTRA = -10099,'
 }
 
 add_enum()

@@ -59,6 +59,7 @@ static int lock_status(const struct reading *reading)
 	PROPERTY(stage.became == reading->no_fork);
 	PROPERTY(stage.commands == !reading->no_fork && stage.unlocks == stage.commands);
 	PROPERTY(stage.watched == reading->kill);
+	PROPERTY(stage.descendants == reading->descendants);
 	return STAGE_STATUS;
 }
 
@@ -67,10 +68,11 @@ static void check_wait(const struct reading *reading)
 	long long timeout_ms = reading->nonblock ? 0 : reading->timeout_ms;
 
 	if (timeout_ms < SECONDS_MAX * 1000)
-		PROPERTY(stage.timeout_ms == timeout_ms);
+		PROPERTY(stage.patience.timeout_ms == timeout_ms);
 	else
-		PROPERTY(stage.timeout_ms >= SECONDS_MAX * 1000);
-	PROPERTY((stage.report == REPORT_AT_ONCE) == reading->verbose);
+		PROPERTY(stage.patience.timeout_ms >= SECONDS_MAX * 1000);
+	PROPERTY(stage.patience.verbose == reading->verbose);
+	PROPERTY(stage.patience.for_ancestors == reading->for_ancestor);
 }
 
 static int run_status(const struct reading *reading)

@@ -20,10 +20,11 @@ struct name {
 
 /* clang-format off: a row a line */
 static const struct name run_names[] = {
-	{ "nonblock", 'n' },      { "wait=", 'w' },   { "conflict-exit-code=", 'E' },
-	{ "no-fork", 'F' },       { "kill", 'k' },    { "mode=", 'm' },
-	{ "cluster-locks", 'C' }, { "verbose", 'v' }, { "help", HELP },
-	{ "version", HELP },      { NULL, UNKNOWN },
+	{ "nonblock", 'n' },      { "wait=", 'w' },        { "conflict-exit-code=", 'E' },
+	{ "no-fork", 'F' },       { "kill", 'k' },         { "mode=", 'm' },
+	{ "cluster-locks", 'C' }, { "verbose", 'v' },      { "help", HELP },
+	{ "descendants", 'D' },   { "for-ancestor", 'A' }, { "version", HELP },
+	{ NULL, UNKNOWN },
 };
 /* clang-format on */
 /* clang-format off: a row a line */
@@ -157,6 +158,10 @@ static int take(struct reading *reading, char option, const char *value)
 		return reading->kill = 1;
 	case 'C':
 		return reading->cluster_locks = 1;
+	case 'D':
+		return reading->descendants = 1;
+	case 'A':
+		return reading->for_ancestor = 1;
 	case 'v':
 		return reading->verbose = 1;
 	case 'q':
@@ -216,7 +221,8 @@ void read_run(char **argv, struct reading *ret)
 	ret->path = argv++;
 	if (*argv && strcmp(*argv, "--") == 0)
 		argv++;
-	if (!*argv || (ret->nonblock && ret->timed) || (ret->no_fork && ret->kill))
+	if (!*argv || (ret->nonblock && ret->timed) ||
+	    (ret->no_fork && (ret->kill || ret->descendants)))
 		return;
 	ret->command = argv;
 	ret->kind = READING_ACTION;

@@ -17,6 +17,7 @@ enum reading_kind {
 struct reading {
 	enum reading_kind kind;
 	int nonblock, timed, no_fork, kill, verbose, has_mode, quiet, cluster_locks;
+	int descendants, for_ancestor;
 	long long timeout_ms;
 	int conflict_code;
 	unsigned int mode;

@@ -87,17 +87,29 @@ int lockfile_pid_unlock(struct lockfile_pid *lock)
 	return 0;
 }
 
-/* wait.c */
-
-int wait_for_lock(struct lockfile_pid *lock, long long timeout_ms, enum report report)
+pid_t lockfile_pid_holder(const struct lockfile_pid *lock)
 {
 	PROPERTY(lock->path == stage.path);
+	return stage.wrong & STAGE_HELD ? getpid() : 0;
+}
+
+/* wait.c */
+
+int wait_for_lock(struct lockfile_pid *lock, const struct patience *patience,
+                  const struct signals *signals, int *ret_signal)
+{
+	PROPERTY(lock->path == stage.path && signals != NULL);
+	*ret_signal = 0;
 	stage.waits++;
-	stage.timeout_ms = timeout_ms;
-	stage.report = report;
+	stage.patience = *patience;
 	if (stage.wrong & STAGE_HELD)
 		return LOCKFILE_PID_ERR_BUSY;
 	return stage.wrong & STAGE_WAIT_FAILS ? -EACCES : 0;
+}
+
+enum report report_kind(int verbose)
+{
+	return verbose ? REPORT_AT_ONCE : REPORT_NOTHING;
 }
 
 /* command.c */
@@ -110,23 +122,19 @@ int command_become(char **argv)
 }
 
 int command_run(char **argv, const struct signals *signals, const struct lockfile_pid *watched,
-                int *ret_lost)
+                int descendants, struct end *ret_end)
 {
 	PROPERTY(signals != NULL);
 	PROPERTY(!watched || watched->path == stage.path);
 	stage.commands++;
 	stage.command = argv;
 	stage.watched = watched != NULL;
-	*ret_lost = 0;
-	return STAGE_STATUS;
+	stage.descendants = descendants;
+	*ret_end = (struct end){ .status = STAGE_STATUS };
+	return 0;
 }
 
 /* signals.c */
-
-void signals_catch(struct signals *signals)
-{
-	(void)signals;
-}
 
 void signals_hold(struct signals *signals)
 {
@@ -138,13 +146,31 @@ void signals_release(const struct signals *signals)
 	(void)signals;
 }
 
-int signals_caught(void)
+void signals_drop_own(void)
 {
-	return 0;
 }
 
 void signals_die(int sig)
 {
 	(void)sig;
 	abort();
+}
+
+/* Commands whose arguments are not fuzzed: as a command that there is not. */
+
+int signal_main(int argc, char **argv)
+{
+	(void)argc;
+	(void)argv;
+	return RUN_FAILED;
+}
+
+int lock_main(int argc, char **argv)
+{
+	return signal_main(argc, argv);
+}
+
+int unlock_main(int argc, char **argv)
+{
+	return signal_main(argc, argv);
 }

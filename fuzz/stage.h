@@ -28,10 +28,9 @@ struct stage {
 	const char *path;
 	unsigned int mode;
 	int cluster_locks;
-	long long timeout_ms;
-	enum report report;
+	struct patience patience;
 	char **command;
-	int watched;
+	int watched, descendants;
 };
 extern struct stage stage;
 
