@@ -985,6 +985,8 @@ TEST(outer_proc_in_which_our_number_is_the_same_by_chance_is_not_asked)
 
 TEST(users_of_a_process_that_cannot_be_seen_are_unknown)
 {
+	if (getuid() == 65534)
+		SKIP("the user that stands for all that are unknown");
 	steer_reset();
 	ck_assert(owner_is_of_user(getpid(), getuid()));
 	ck_assert(!owner_is_of_user(getpid(), getuid() + 1));
