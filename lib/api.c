@@ -326,13 +326,12 @@ int lockfile_pid_verify(const struct lockfile_pid *lock)
 
 static int check(const struct lockfile_pid *lock, pid_t *ret_pid)
 {
-	struct judge judge = { .path = &lock->path, .cluster_locks = lock->cluster_locks };
 	struct judged judged;
 	int dirfd = path_open_dir(&lock->path), verdict;
 
 	if (dirfd < 0)
 		return dirfd;
-	verdict = verdict_judge(&judged, dirfd, &judge);
+	verdict = lock_look(lock, dirfd, &judged);
 	sys_close(dirfd);
 	if (verdict < 0)
 		return verdict;

@@ -57,7 +57,7 @@
  * directory are asked of the server, which makes the kernel look up the names again.  To
  * ask for those of the name itself would only refresh the inode that the cache has.  A
  * server also loses kernel locks, if it was out of reach for too long, and then others may
- * take over.  Therefore a holder releases with the right to replace there.
+ * take over.  There a holder releases with the takeover lock (PATH.takeover).
  *
  * Wake.  Between unlink and close one waiter is woken, see queue.c.  That is for
  * speed alone: each waiter looks again by itself.
@@ -142,6 +142,13 @@ int lock_judge(struct lockfile_pid *lock, int dirfd, struct judged *ret)
 {
 	struct judge judge = { &lock->path, &lock->patience, lock->file.nonce,
 		               lock->cluster_locks };
+
+	return verdict_judge(ret, dirfd, &judge);
+}
+
+int lock_look(const struct lockfile_pid *lock, int dirfd, struct judged *ret)
+{
+	struct judge judge = { .path = &lock->path, .cluster_locks = lock->cluster_locks };
 
 	return verdict_judge(ret, dirfd, &judge);
 }

@@ -36,6 +36,9 @@ void lock_keep_dir(struct lockfile_pid *lock, struct descriptor *dir);
 /* verdict_judge() on behalf of the handle. */
 int lock_judge(struct lockfile_pid *lock, int dirfd, struct judged *ret);
 
+/* The same for somebody who only asks: it leaves the handle as it is. */
+int lock_look(const struct lockfile_pid *lock, int dirfd, struct judged *ret);
+
 /* Closes all files of the handle; their names stay. */
 void lock_drop(struct lockfile_pid *lock);
 

@@ -31,9 +31,6 @@
 #include <errno.h>
 #include <fcntl.h>
 
-/* The owner of files whose real owner the kernel cannot tell (user namespaces, NFS). */
-#define OVERFLOW_UID 65534
-
 int object_find(struct object *ret, int dirfd, const char *name)
 {
 	int r;

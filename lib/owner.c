@@ -22,9 +22,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The user of processes whose real user the kernel cannot tell (user namespaces): nobody's. */
-#define OVERFLOW_UID 65534
-
 #define PIDFS_TYPE 0x50494446UL /* linux/magic.h, Linux 6.9 */
 
 /* Room for the fields of /proc/PID/stat up to the start, which are 400 bytes at most; */

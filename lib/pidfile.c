@@ -48,11 +48,11 @@ static int write_content(const struct pidfile *file)
 	return r < 0 ? r : (size_t)r == length ? 0 : -ENOSPC;
 }
 
-static int write_attribute(const struct pidfile *file, int fd, const struct owner *self,
+static int write_attribute(const struct pidfile *file, int fd, const struct owner *holder,
                            bool let_go)
 {
 	struct record record = {
-		.owner = *self,
+		.owner = *holder,
 		.nonce = file->nonce,
 		.inode = file->ino,
 		.inheritable = file->inheritable,
@@ -139,15 +139,22 @@ static bool is_refused(int error)
 	       error == -EOPNOTSUPP || error == -EINVAL;
 }
 
+/* Whom content and attribute name. */
+static int get_holder(const struct pidfile *file, struct owner *ret)
+{
+	int r = process_self(ret);
+
+	if (file->holder)
+		*ret = *file->holder;
+	return r;
+}
+
 static int fill(struct pidfile *file, bool inheritable)
 {
-	struct owner self;
-	int r;
+	struct owner holder;
+	int r = get_holder(file, &holder);
 
-	r = process_self(&self);
-	if (file->holder)
-		self = *file->holder;
-	file->pid = self.pid;
+	file->pid = holder.pid;
 	file->inheritable = inheritable;
 	/* the attribute needs permission, whatever the descriptor may do */
 	if (r == 0)
@@ -156,7 +163,7 @@ static int fill(struct pidfile *file, bool inheritable)
 		r = write_content(file);
 	if (r < 0)
 		return r;
-	r = write_attribute(file, file->descriptor.fd, &self, false);
+	r = write_attribute(file, file->descriptor.fd, &holder, false);
 	file->has_attribute = r == 0;
 	if (!file->has_attribute)
 		file->descriptor.may_hang = false;
@@ -303,7 +310,9 @@ int pidfile_keeps_lock(const struct pidfile *file)
 	int r = pidfile_is_local(file) ? 0 : sys_write_lock(file->descriptor.fd);
 
 	/* EIO: the server has forgotten the lock; EAGAIN: and given it to another */
-	return r == -EIO || r == -EAGAIN ? 0 : r < 0 ? r : 1;
+	if (r == -EIO || r == -EAGAIN)
+		return 0;
+	return r < 0 ? r : 1;
 }
 
 int pidfile_has_content(const struct pidfile *file, int fd)
@@ -437,14 +446,12 @@ void pidfile_retract(const struct pidfile *file)
 
 void pidfile_mark_let_go(const struct pidfile *file, int fd)
 {
-	struct owner self;
+	struct owner holder;
 
 	if (!file->has_attribute)
 		return;
 	/* no call to the kernel that can fail: we knew when we made the file */
-	process_self(&self);
-	if (file->holder)
-		self = *file->holder;
+	get_holder(file, &holder);
 	/* unmarked, it is let go of when our process ends */
-	write_attribute(file, fd, &self, true);
+	write_attribute(file, fd, &holder, true);
 }

@@ -20,6 +20,9 @@
 #include <sys/types.h>
 #include <unistd.h>
 
+/* The user of files and processes whose real user the kernel cannot tell (namespaces, NFS). */
+#define OVERFLOW_UID 65534
+
 /*
  * A call on a descriptor says so where the file was removed meanwhile: by another
  * host, or on a FUSE file system that does not keep what is open.

@@ -42,13 +42,6 @@
 /* A lock that changes hands this often while we look at it is busy for somebody else. */
 #define LOOKS 16
 
-static int look(const struct lockfile_pid *lock, int dirfd, struct judged *ret)
-{
-	struct judge judge = { .path = &lock->path, .cluster_locks = lock->cluster_locks };
-
-	return verdict_judge(ret, dirfd, &judge);
-}
-
 /*
  * Was this record made since the machine started?  No kernel lock outlives its kernel.  A
  * boot ID that is hidden tells nothing, although the lock may be held; and on a network file
@@ -127,7 +120,7 @@ static int check_trust(const struct judged *judged, int dirfd)
 static int check_unchanged(const struct lockfile_pid *lock, int dirfd, const struct judged *judged)
 {
 	struct judged now;
-	int verdict = look(lock, dirfd, &now);
+	int verdict = lock_look(lock, dirfd, &now);
 
 	if (verdict < 0)
 		return verdict;
@@ -206,7 +199,7 @@ static int signal_held(const struct lockfile_pid *lock, int dirfd, const struct 
 static int signal_once(struct lockfile_pid *lock, int dirfd, int signal)
 {
 	struct judged judged;
-	int verdict = look(lock, dirfd, &judged), r;
+	int verdict = lock_look(lock, dirfd, &judged), r;
 
 	if (verdict < 0)
 		return verdict;

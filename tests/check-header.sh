@@ -5,14 +5,7 @@
 # shellcheck source=tests/tap.sh
 . "${top_srcdir:?}/tests/tap.sh"
 
-# The compiler without a standard of C, which is an error for C++.
-compiler=
-for word in ${CC:?}; do
-	case $word in
-	-std=*) ;;
-	*) compiler="$compiler $word" ;;
-	esac
-done
+compiler=$(compiler_without_standard)
 
 # compile LANGUAGE STANDARD FILE: without a warning
 compile()

@@ -9,14 +9,7 @@
 dir=$tmp/dir
 mkdir "$dir"
 
-# The compiler without a standard of C, which is an error for C++.
-compiler=
-for word in ${CC:?}; do
-	case $word in
-	-std=*) ;;
-	*) compiler="$compiler $word" ;;
-	esac
-done
+compiler=$(compiler_without_standard)
 
 # build LANGUAGE STANDARD PROGRAM
 # shellcheck disable=SC2086 # flags are lists of words

@@ -35,6 +35,17 @@ await()
 	done
 }
 
+# compiler_without_standard: prints $CC without a standard of C, which is an error for C++
+compiler_without_standard()
+{
+	for word in ${CC:?}; do
+		case $word in
+		-std=*) ;;
+		*) printf '%s ' "$word" ;;
+		esac
+	done
+}
+
 # stat_of PID: prints the fields of proc_pid_stat(5) that follow the name of the program
 stat_of()
 {

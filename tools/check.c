@@ -99,15 +99,12 @@ static int print_state(const char *path, int status, pid_t pid)
 }
 
 /*
- * The library counts a file that may not be read as held, so that a contender waits.  Who
- * asks for the holder is told that nobody can say.
+ * The library counts a file that may not be read as held, so that a contender waits.  To a
+ * question for the holder there is no answer.
  */
 static int check_readable(const char *path, int r, pid_t pid)
 {
-	if (r == LOCKFILE_PID_ERR_BUSY && pid == 0)
-		if (faccessat(AT_FDCWD, path, R_OK, AT_EACCESS) < 0 && errno == EACCES)
-			return -EACCES;
-	return r;
+	return r == LOCKFILE_PID_ERR_BUSY && pid == 0 && is_unreadable(path) ? -EACCES : r;
 }
 
 static int check_path(const char *path, int quiet, int cluster_locks)

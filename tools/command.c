@@ -116,7 +116,7 @@ static int is_in_foreground(void)
 
 /*
  * The command was stopped.  If that came from the terminal, the shell that started us
- * waits for us to stop as well.  SIGSTOP is sent by somebody who may continue the command
+ * waits for us to stop as well.  SIGSTOP is sent by somebody who can continue the command
  * alone, and then we must not sleep: we would not notice its end.  But in the foreground
  * the terminal would be of no use until we stop.
  */

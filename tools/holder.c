@@ -125,13 +125,19 @@ static void describe_process(pid_t pid, int fd, size_t used, char buffer[HOLDER_
 	         command, rest);
 }
 
+/* Do we have no permission to read it? */
+int is_unreadable(const char *path)
+{
+	return faccessat(AT_FDCWD, path, R_OK, AT_EACCESS) < 0 && errno == EACCES;
+}
+
 static const char *describe_file(const char *path)
 {
 	struct stat st;
 
 	if (lstat(path, &st) == 0 && S_ISREG(st.st_mode) && st.st_size == 0)
 		return "a process that has not written its PID yet: the file is empty";
-	if (faccessat(AT_FDCWD, path, R_OK, AT_EACCESS) < 0 && errno == EACCES)
+	if (is_unreadable(path))
 		return "an unknown process: the file may not be read";
 	return "another process";
 }
@@ -145,4 +151,14 @@ const char *holder_text(const char *path, pid_t pid, int fd, size_t used,
 	else
 		snprintf(buffer, HOLDER_TEXT_SIZE, "%s", describe_file(path));
 	return buffer;
+}
+
+/* On standard error: that PATH is @held, as "held by ", and by whom. */
+void report_holder(const char *path, const char *held, pid_t pid, const char *rest)
+{
+	size_t used = strlen("lockfile-pid: : ") + strlen(path) + strlen(held) + strlen(rest);
+	char holder[HOLDER_TEXT_SIZE];
+
+	fprintf(stderr, "lockfile-pid: %s: %s%s%s\n", path, held,
+	        holder_text(path, pid, STDERR_FILENO, used, holder), rest);
 }

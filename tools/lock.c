@@ -237,14 +237,9 @@ static void leave_script(void)
 		return; /* its directory stays in use, and that is all */
 }
 
-static void report_holder(const struct request *request, const char *rest)
+static void report_conflict(const struct request *request, const char *rest)
 {
-	size_t used = strlen("lockfile-pid: : held by ") + strlen(request->path) + strlen(rest);
-	pid_t pid = lockfile_pid_holder(request->lock);
-	char holder[HOLDER_TEXT_SIZE];
-
-	fprintf(stderr, "lockfile-pid: %s: held by %s%s\n", request->path,
-	        holder_text(request->path, pid, STDERR_FILENO, used, holder), rest);
+	report_holder(request->path, "held by ", lockfile_pid_holder(request->lock), rest);
 }
 
 /* Waits, as `run` does.  0: locked; or the exit status. */
@@ -269,11 +264,11 @@ static int take(struct request *request)
 	}
 	if (r == LOCKFILE_PID_ERR_BUSY) {
 		if (report_kind(0) != REPORT_NOTHING)
-			report_holder(request, "");
+			report_conflict(request, "");
 		return LOCK_CONFLICT;
 	}
 	if (r == -EDEADLK)
-		report_holder(request, ", an ancestor: would wait for itself");
+		report_conflict(request, ", an ancestor: would wait for itself");
 	else if (r < 0)
 		complain(request->path, r);
 	return r < 0 ? LOCK_FAILED : LOCK_TAKEN;

@@ -207,15 +207,10 @@ char **run_find_command(int argc, char **argv)
 	return argv[0] ? argv : NULL;
 }
 
-static void report_holder(const struct run *run, const char *rest)
+static void report_conflict(const struct run *run, const char *rest)
 {
-	const char *path = lockfile_pid_path(run->lock);
-	size_t used = strlen("lockfile-pid: : held by ") + strlen(path) + strlen(rest);
-	char holder[HOLDER_TEXT_SIZE];
-
-	fprintf(stderr, "lockfile-pid: %s: held by %s%s\n", path,
-	        holder_text(path, lockfile_pid_holder(run->lock), STDERR_FILENO, used, holder),
-	        rest);
+	report_holder(lockfile_pid_path(run->lock), "held by ", lockfile_pid_holder(run->lock),
+	              rest);
 }
 
 /* We end as we were told to, and release before what we have. */
@@ -311,11 +306,11 @@ static int run_locked(struct run *run)
 	if (r == LOCKFILE_PID_ERR_BUSY) {
 		/* in scripts and cron jobs the exit status says it */
 		if (report_kind(run->patience.verbose) != REPORT_NOTHING)
-			report_holder(run, "");
+			report_conflict(run, "");
 		return run->conflict_code;
 	}
 	if (r == -EDEADLK) {
-		report_holder(run, ", an ancestor: would wait for itself");
+		report_conflict(run, ", an ancestor: would wait for itself");
 		return RUN_FAILED;
 	}
 	if (r < 0) {

@@ -95,11 +95,7 @@ static int wait_for_release(const struct request *request, pid_t pid)
 
 static int report_still_held(const char *path, pid_t pid)
 {
-	size_t used = strlen("lockfile-pid: : still held by ") + strlen(path);
-	char holder[HOLDER_TEXT_SIZE];
-
-	fprintf(stderr, "lockfile-pid: %s: still held by %s\n", path,
-	        holder_text(path, pid, STDERR_FILENO, used, holder));
+	report_holder(path, "still held by ", pid, "");
 	return SIGNAL_STILL_HELD;
 }
 

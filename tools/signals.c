@@ -85,7 +85,7 @@ void signals_release(const struct signals *signals)
 }
 
 /*
- * Sent by our own write(2): there is no reader, or the file is too large.  That is told by
+ * Sent by our own write(2): there is no reader, or the file is too large.  That shows in
  * the result of write(2), and is nothing to the command.
  */
 static int is_of_our_own(const siginfo_t *info)

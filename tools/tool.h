@@ -54,6 +54,8 @@ int parse_signal(const char *text, int *ret_signal);
 #define HOLDER_TEXT_SIZE 256
 const char *holder_text(const char *path, pid_t pid, int fd, size_t used,
                         char buffer[HOLDER_TEXT_SIZE]);
+void report_holder(const char *path, const char *held, pid_t pid, const char *rest);
+int is_unreadable(const char *path);
 
 /* run.c: in a command line of it, from the word "run": the command; NULL: there is none */
 char **run_find_command(int argc, char **argv);
