@@ -78,7 +78,7 @@ static int lock_until(struct lockfile_pid *lock, int cancel, const struct timesp
 	return r;
 }
 
-/* The worker: the work that only one process may do is done when it is told to end. */
+/* The worker: it does the work that only one process may do until it is to end. */
 static void *work(void *argument)
 {
 	struct job *job = argument;

@@ -120,9 +120,10 @@
  *
  * Beside the lock file there is PATH.queue while somebody waits for it,
  * and PATH.takeover for a moment while one is being replaced: a stale one, or
- * one that is adopted; also where an inheritable one is removed, and, where
- * files cannot be made without a name, whenever one is made.  A crash can
- * leave these behind; the next user of each removes it.
+ * one that is adopted.  It is also there when a lock file is removed that is
+ * inheritable, for another process, or on a network or FUSE file system; and, where
+ * files cannot be made without a name, whenever one is made.  A crash can leave
+ * these behind; the next user of each removes it.
  *
  * Waiting
  * -------
@@ -329,10 +330,10 @@ enum lockfile_pid_flags {
  * Errors: -EINVAL: an argument is NULL; @path is empty, or its last component is empty, "."
  * or ".."; LOCKFILE_PID_ERR_RESERVED_NAME: its last component ends in ".queue" or ".takeover",
  * which are the library's own names beside a lock file; -ENAMETOOLONG: there is no room
- * for these names (NAME_MAX); -ENOMEM; for a relative @path -ENOENT: the current directory was removed; and
- * if it may not be searched or a descriptor of it is needed (see Paths) -EACCES,
- * -EIO, -ELOOP, -EMFILE, -ENFILE, -ENOTDIR, -EPERM, -ESTALE and -ENOSYS, as stat(2)
- * and open(2) have them.
+ * for these names (NAME_MAX); -ENOMEM; for a relative @path -ENOENT: the current directory
+ * was removed; and if it may not be searched or a descriptor of it is needed (see Paths)
+ * -EACCES, -EIO, -ELOOP, -EMFILE, -ENFILE, -ENOTDIR, -EPERM, -ESTALE and -ENOSYS, as
+ * stat(2) and open(2) have them.
  *
  * Since: 0.1
  */
@@ -428,7 +429,7 @@ int lockfile_pid_set_mode(struct lockfile_pid *lock, unsigned int mode);
  * count.  What a process adopts from itself is never inheritable.
  *
  * Errors: -EINVAL: @lock is NULL, or the lock is for another process
- * (lockfile_pid_set_process()); -EBUSY: the handle holds the lock, or is in line.
+ * (lockfile_pid_set_process()); -EBUSY: the handle holds the lock, or waits for it.
  *
  * Since: 0.1
  */
@@ -456,7 +457,7 @@ int lockfile_pid_set_inheritable(struct lockfile_pid *lock, int inheritable);
  * @pid.  For the process that took the lock it is gone then (lockfile_pid_verify()).
  *
  * Errors: -EINVAL: @lock is NULL, @pid is negative, or the handle is inheritable; -EBUSY: the
- * handle holds the lock, or is in line; -ESRCH: there is no such process, or it is a zombie,
+ * handle holds the lock, or waits for it; -ESRCH: there is no such process, or it is a zombie,
  * or @pid is that of a thread; -EMFILE, -ENFILE, -ENOMEM, -EINTR: it could not be identified
  * now.
  *
@@ -569,8 +570,8 @@ int lockfile_pid_timedlock(struct lockfile_pid *lock, int timeout_ms);
  * other error the handle still holds the lock: -EACCES, -EPERM, -EROFS: the file
  * may not be removed (say, privileges were dropped).  This takes no new
  * descriptor.  But if our descriptors were closed externally, if the lock is
- * inheritable, or on a network or FUSE file system, a file has to be made beside it for
- * a moment.  That takes a descriptor, but for an inheritable lock on a file system with
+ * inheritable or for another process, or on a network or FUSE file system, a file has to
+ * be made beside it for a moment.  That takes a descriptor, but for an inheritable lock on a file system with
  * O_TMPFILE; and then there are -EAGAIN: another process has kept the right to do so for
  * a second; and -EEXIST: what is at PATH.takeover was not made by this library, and is
  * left alone.  And the general ones.
@@ -598,7 +599,8 @@ void lockfile_pid_must_unlock(struct lockfile_pid *lock);
  * Returns: 0: the file at the path is ours, unchanged.
  *
  * Errors: LOCKFILE_PID_ERR_ROGUE_DELETION: it is not, or the handle does not
- * hold, or the server of a network file system has lost its kernel lock; and the general ones, where the path could not be looked at.
+ * hold, or the server of a network file system has lost its kernel lock; and the general
+ * ones, where the path could not be looked at.
  *
  * Since: 0.1
  */

@@ -41,7 +41,7 @@
  *	LEAKING		who dies may leave a copy of all its descriptors behind, as a process
  *			made by clone(2) has: one such process at a time, until it ends
  *	HANDLES		all are handles of one process, which lives
- *	READER		somebody who may read PATH locks it for reading, one file at a time,
+ *	READER		somebody with permission to read PATH locks it for reading, one file at a time,
  *			as often and for as long as it likes
  *	LIVES=n		so many lives each (forked children apart), from a stale PATH and a leftover
  *

@@ -60,7 +60,7 @@ static struct pidfh *open_file(void)
 	return pfh;
 }
 
-/* A second attempt fails, and is told of this process. */
+/* A second attempt fails, and names this process. */
 static void require_held_by(pid_t pid)
 {
 	pid_t other = NOBODY;

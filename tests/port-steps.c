@@ -22,7 +22,7 @@ static void tell(const struct lockfile_pid *lock, int error)
 {
 	pid_t other = 0;
 
-	/* who holds it now, who may be another than who held it then */
+	/* the holder of now, which may be another than the one that we lost to */
 	if (error == LOCKFILE_PID_ERR_BUSY)
 		error = lockfile_pid_check(lock, &other);
 	if (error == LOCKFILE_PID_ERR_BUSY)

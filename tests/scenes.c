@@ -343,7 +343,7 @@ static void stale_in_sticky_directory(void)
 	stale_of_first();
 }
 
-/* What the other user left, and may not be replaced, is told. */
+/* What the other user left may not be replaced, which is an error. */
 static void try_as_user(struct lockfile_pid *lock)
 {
 	int r = lockfile_pid_trylock(lock);
@@ -603,7 +603,7 @@ const struct scene scenes_of_two[] = {
 	  stale_in_sticky_directory,
 	  { { as_first, try_as_user }, { as_second, try_as_user } },
 	  2,
-	  .wins = 0, /* while the one who may not replace it finds out, the other is told BUSY */
+	  .wins = 0, /* while the one who may not replace it finds out, the other gets BUSY */
 	  .may_leave = true,
 	  .is_of_users = true },
 	{ "sticky-wait",

@@ -150,7 +150,7 @@ static const char joining[] =
 	     /* the wait queue: handlers of signals, a FIFO of our own, who is before us? */
 	     "sigprocmask sigaction epoll_create open stat geteuid stat statfs stat mknod "
 	     "stat statfs stat open fcntl stat epoll_ctl epoll_wait "
-	/* an attempt in line, as its first; the next lock file is made for later; may we? */
+	/* an attempt in the wait queue, as its first; the next lock file is made; may we make one? */
 	JUDGE " fcntl pidfd_open epoll_ctl " MAKE " " FILL " access";
 static const char looking[] = "stat stat poll stat";
 static const char leaving[] =

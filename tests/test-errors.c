@@ -164,7 +164,7 @@ TEST_BOTH_WAYS(without_kernel_locks_of_our_kind_it_is_enotsup)
 	lockfile_pid_free(lock);
 }
 
-/* Where no file can be made a wait would be in vain. */
+/* If no file can be made, a wait could only end in an error. */
 
 static const struct {
 	int answer, expected;

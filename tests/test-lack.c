@@ -188,7 +188,7 @@ static const struct operation operations[] = {
 
 /* What happens at a call */
 
-/* One that is closed from now on may be had again. */
+/* The number of one that is closed from now on can be given again. */
 static void run_out(void *unused)
 {
 	struct rlimit full = { .rlim_max = limit.rlim_max };

@@ -25,8 +25,8 @@ enum {
 	FORK = 1, /* as daemon(3) does */
 	ADOPT = 2,
 	CHROOT = 4,   /* to an empty directory */
-	SETUID = 8,   /* to a user who may not write the directory, */
-	OWN_DIR = 16, /* or who may */
+	SETUID = 8,   /* to a user without permission to write the directory, */
+	OWN_DIR = 16, /* or with it */
 	CLOSEFROM = 32,
 	CHROOT_TO_PATH = 64, /* to where the path leads to the file as well */
 };

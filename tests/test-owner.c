@@ -981,7 +981,7 @@ TEST(outer_proc_in_which_our_number_is_the_same_by_chance_is_not_asked)
 	forge_end();
 }
 
-/* Who may send it signals */
+/* The users who may send it signals. */
 
 TEST(users_of_a_process_that_cannot_be_seen_are_unknown)
 {

@@ -1200,7 +1200,7 @@ TEST(a_line_that_is_full_of_bytes_wakes_all_the_same)
 }
 
 /* Between our two calls, by those in line. */
-/* Others fill it as fast as it is emptied: who waits looks by itself in the end. */
+/* Others fill it as fast as it is emptied: a waiter looks by itself in the end. */
 TEST(a_queue_that_stays_full_does_not_delay_a_release)
 {
 	struct lockfile_pid *holder = held(), *lock = new_lock("x.pid");

@@ -836,7 +836,7 @@ TEST(in_the_directory_that_was_kept_another_file_of_that_name_is_kept)
 	end(lock);
 }
 
-/* With the number of ours, if it is to be had: each tmpfs counts for itself. */
+/* With the number of ours, if it can be given: each tmpfs counts for itself. */
 static void mount_file_of_that_number(const char *name, ino_t ino)
 {
 	struct stat st = { .st_ino = 0 };

@@ -90,7 +90,7 @@ static void replace_by_hand(void *unused)
 static const struct {
 	void (*event)(void *);
 	int result;
-	bool second; /* who holds then */
+	bool second; /* the holder then */
 } events[] = { { pass_on, 0, true }, { release, ROGUE, false }, { release_and_lock, 0, false } };
 
 /* After the first look, that is, when the pidfd of the first holder is opened. */
